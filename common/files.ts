@@ -1,0 +1,109 @@
+import { createHash, randomUUID } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { mkdir, open, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { homedir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { messageOf, UserError } from './errors.ts';
+
+/**
+ * Calls `write` with a temporary path beside `path`, then renames it into place, so that a reader finds the old
+ * file, the whole new one, or none. Works for files and for folders.
+ */
+export async function replaceAtomically(path: string, write: (temporary: string) => Promise<void>): Promise<void> {
+  const temporary = `${path}.${process.pid}-${randomUUID().slice(0, 8)}.tmp`;
+  try {
+    await mkdir(dirname(path), { recursive: true });
+    await write(temporary);
+    await rename(temporary, path);
+  } catch (error) {
+    await rm(temporary, { recursive: true, force: true }).catch(() => {});
+    throw explainFileError(error, path);
+  }
+}
+
+/** Writes a whole file atomically and flushes it to disk before it becomes visible. */
+export async function writeFileAtomic(path: string, data: string | Uint8Array | readonly Uint8Array[]): Promise<void> {
+  await replaceAtomically(path, async (temporary) => {
+    const file = await open(temporary, 'w');
+    try {
+      if (typeof data === 'string' || data instanceof Uint8Array) await file.writeFile(data);
+      else for (const part of data) await file.writeFile(part);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+  });
+}
+
+/** Turns the system's error codes into a sentence that names the path; other errors pass unchanged. */
+export function explainFileError(error: unknown, path: string): unknown {
+  const code = (error as NodeJS.ErrnoException | undefined)?.code;
+  const reasons: Record<string, string> = {
+    ENOENT: 'does not exist',
+    EACCES: 'permission denied',
+    EPERM: 'operation not permitted',
+    EROFS: 'the file system is read-only',
+    ENOSPC: 'no space left on the device',
+    EISDIR: 'is a folder, a file was expected',
+    ENOTDIR: 'a part of this path is not a folder',
+  };
+  if (!code || !(code in reasons)) return error;
+  return new UserError(`${path}: ${reasons[code]} (${code})`, { cause: error });
+}
+
+/** Reads a whole file; errors name the path. */
+export async function readBytes(path: string): Promise<Buffer> {
+  return readFile(path).catch((error) => {
+    throw explainFileError(error, path);
+  });
+}
+
+/** Reads and parses a JSON file; errors name the path and the reason. */
+export async function readJson<T>(path: string): Promise<T> {
+  const text = (await readBytes(path)).toString('utf8');
+  try {
+    return JSON.parse(text) as T;
+  } catch (error) {
+    throw new UserError(`${path}: not valid JSON: ${messageOf(error)}`);
+  }
+}
+
+/** SHA-256 of a file's bytes, in hexadecimal. */
+export async function hashFile(path: string): Promise<string> {
+  const hash = createHash('sha256');
+  try {
+    for await (const chunk of createReadStream(path)) hash.update(chunk as Buffer);
+  } catch (error) {
+    throw explainFileError(error, path);
+  }
+  return hash.digest('hex');
+}
+
+/** SHA-256 of any JSON value with its keys in sorted order, in hexadecimal: equal settings have equal hashes. */
+export function hashJson(value: unknown): string {
+  const sorted = (v: unknown): unknown =>
+    v && typeof v === 'object' && !Array.isArray(v)
+      ? Object.fromEntries(Object.entries(v).sort(([a], [b]) => (a < b ? -1 : 1)).map(([k, x]) => [k, sorted(x)]))
+      : Array.isArray(v)
+        ? v.map(sorted)
+        : v;
+  return createHash('sha256').update(JSON.stringify(sorted(value))).digest('hex');
+}
+
+/** Where prepared datasets and embeddings are kept: $REC_CACHE, else $XDG_CACHE_HOME/rec, else ~/.cache/rec. */
+export function cacheFolder(...parts: string[]): string {
+  const root = process.env.REC_CACHE ?? join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'rec');
+  return join(root, ...parts);
+}
+
+/** True where the folder exists or can be made, and a file can be written in it. */
+export async function ensureWritableFolder(path: string): Promise<void> {
+  const probe = join(path, `.write-test-${process.pid}`);
+  try {
+    await mkdir(path, { recursive: true });
+    await writeFile(probe, '');
+    await rm(probe);
+  } catch (error) {
+    throw explainFileError(error, path);
+  }
+}
