@@ -1,0 +1,238 @@
+import { type FileHandle, open } from 'node:fs/promises';
+import { messageOf, nearest, UserError } from './errors.ts';
+import { explainFileError, writeFileAtomic } from './files.ts';
+import { checkHeader, type DType, dtypes, type Entry } from './safetensors-header.ts';
+
+/**
+ * Values of one tensor, row-major. F16 and BF16 are kept as their 16 raw bits (Uint16Array) unless converted, BOOL as
+ * 0 and 1.
+ */
+export type TensorValues =
+  | Float64Array
+  | Float32Array
+  | BigInt64Array
+  | BigUint64Array
+  | Int32Array
+  | Uint32Array
+  | Int16Array
+  | Uint16Array
+  | Int8Array
+  | Uint8Array;
+
+export interface Tensor {
+  dtype: DType;
+  shape: readonly number[];
+  data: TensorValues;
+}
+
+/** What a .safetensors file holds; `path` is kept for messages. */
+export interface Safetensors {
+  path: string;
+  tensors: Map<string, Tensor>;
+  metadata: Record<string, string>;
+}
+
+export interface ReadOptions {
+  /** Which tensors to read; all by default. Those left out cost neither time nor memory. */
+  only?: (name: string) => boolean;
+  /** Converts F16, BF16 and F64 to F32 while reading, without holding both forms. */
+  float32?: boolean;
+}
+
+/** A header longer than this is refused, as by the format's reference implementation. */
+const maxHeaderBytes = 100_000_000;
+const blockBytes = 8 << 20;
+
+/**
+ * Reads a .safetensors file, tensor by tensor, each straight into its own typed array. Everything that the header
+ * claims is checked before anything is allocated for it.
+ * @throws UserError naming the file, the tensor and the problem.
+ */
+export async function readSafetensors(path: string, options: ReadOptions = {}): Promise<Safetensors> {
+  return withFile(path, async (file) => {
+    const { entries, metadata, dataStart } = await readHeader(file, path);
+    const tensors = new Map<string, Tensor>();
+    for (const entry of entries) {
+      if (options.only && !options.only(entry.name)) continue;
+      const at = dataStart + entry.start;
+      const convert = options.float32 && ['F16', 'BF16', 'F64'].includes(entry.dtype);
+      const data = convert
+        ? await readConverted(file, path, entry, at)
+        : await readRaw(file, path, entry, at);
+      tensors.set(entry.name, { dtype: convert ? 'F32' : entry.dtype, shape: entry.shape, data });
+    }
+    return { path, tensors, metadata };
+  });
+}
+
+/** Names, dtypes and shapes of a .safetensors file, without its values. */
+export async function readSafetensorsHeader(
+  path: string,
+): Promise<{ entries: Entry[]; metadata: Record<string, string> }> {
+  return withFile(path, (file) => readHeader(file, path));
+}
+
+/**
+ * The tensor of that name, and of that shape where one is given.
+ * @throws UserError naming the file, the tensor, and the nearest name or the shape found.
+ */
+export function requireTensor(file: Safetensors, name: string, shape?: readonly number[]): Tensor {
+  const tensor = file.tensors.get(name);
+  if (!tensor) {
+    const hint = nearest(name, [...file.tensors.keys()]);
+    throw new UserError(
+      `${file.path}: tensor '${name}' is missing${hint ? `; the nearest is '${hint}'` : ''}`,
+    );
+  }
+  if (shape && (shape.length !== tensor.shape.length || shape.some((n, i) => n !== tensor.shape[i])))
+    throw new UserError(
+      `${file.path}: tensor '${name}' has shape [${tensor.shape.join(', ')}], expected [${shape.join(', ')}]`,
+    );
+  return tensor;
+}
+
+/**
+ * A floating-point tensor's values as 32-bit floats; F32 is returned as it is, not copied.
+ * @throws UserError for dtypes that are no floats.
+ */
+export function asFloat32(tensor: Tensor, name = 'tensor'): Float32Array {
+  if (tensor.data instanceof Float32Array) return tensor.data;
+  const out = new Float32Array(tensor.data.length);
+  convertInto(out, 0, tensor.dtype, tensor.data, name);
+  return out;
+}
+
+/**
+ * Writes tensors in the order given, atomically: a reader finds the old file, the new one, or none.
+ * @throws RangeError where a tensor's data contradict its dtype or shape, or two share a name (the caller's mistake).
+ */
+export async function writeSafetensors(
+  path: string,
+  tensors: Iterable<readonly [string, Tensor]>,
+  metadata: Record<string, string> = {},
+): Promise<void> {
+  const header = new Map<string, unknown>();
+  if (Object.keys(metadata).length) header.set('__metadata__', metadata);
+  const parts: Uint8Array[] = [];
+  let end = 0;
+  for (const [name, { dtype, shape, data }] of tensors) {
+    const size = shape.reduce((product, n) => product * n, 1);
+    if (header.has(name) || name === '__metadata__') throw new RangeError(`tensor name '${name}' is taken`);
+    if (!(data instanceof dtypes[dtype]) || data.length !== size)
+      throw new RangeError(
+        `tensor '${name}': ${data.length} values do not make ${dtype} [${shape.join(', ')}]`,
+      );
+    header.set(name, { dtype, shape, data_offsets: [end, end + data.byteLength] });
+    parts.push(new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
+    end += data.byteLength;
+  }
+  const json = Buffer.from(JSON.stringify(Object.fromEntries(header)), 'utf8');
+  const padded = Buffer.alloc(Math.ceil(json.length / 8) * 8, ' ');
+  json.copy(padded);
+  const length = Buffer.alloc(8);
+  length.writeBigUInt64LE(BigInt(padded.length));
+  await writeFileAtomic(path, [length, padded, ...parts]);
+}
+
+async function withFile<T>(path: string, use: (file: FileHandle) => Promise<T>): Promise<T> {
+  let file: FileHandle | undefined;
+  try {
+    file = await open(path, 'r');
+    return await use(file);
+  } catch (error) {
+    throw explainFileError(error, path);
+  } finally {
+    await file?.close();
+  }
+}
+
+async function readHeader(file: FileHandle, path: string) {
+  const fail = (problem: string): UserError =>
+    new UserError(`${path}: not a valid safetensors file: ${problem}`);
+  const { size } = await file.stat();
+  if (size < 8) throw fail(`${size} bytes are too few for a header`);
+  const prefix = new Uint8Array(8);
+  await readFully(file, path, prefix, 0);
+  const length = new DataView(prefix.buffer).getBigUint64(0, true);
+  if (length > BigInt(size - 8)) throw fail(`its header claims ${length} bytes, the file has ${size}`);
+  if (length > BigInt(maxHeaderBytes))
+    throw fail(`its header claims ${length} bytes, at most ${maxHeaderBytes} are allowed`);
+  const bytes = new Uint8Array(Number(length));
+  await readFully(file, path, bytes, 8);
+  let text: string;
+  try {
+    text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
+    JSON.parse(text);
+  } catch (error) {
+    throw fail(`its header is not JSON: ${messageOf(error)}`);
+  }
+  const dataStart = 8 + bytes.length;
+  return { ...checkHeader(text, size - dataStart, fail), dataStart };
+}
+
+async function readRaw(file: FileHandle, path: string, entry: Entry, at: number): Promise<TensorValues> {
+  const bytes = new Uint8Array(entry.end - entry.start);
+  await readFully(file, path, bytes, at);
+  return new dtypes[entry.dtype](bytes.buffer);
+}
+
+async function readConverted(
+  file: FileHandle,
+  path: string,
+  entry: Entry,
+  at: number,
+): Promise<Float32Array> {
+  const width = dtypes[entry.dtype].BYTES_PER_ELEMENT;
+  const bytes = entry.end - entry.start;
+  const out = new Float32Array(bytes / width);
+  for (let done = 0; done < bytes; done += blockBytes) {
+    const block = new Uint8Array(Math.min(blockBytes, bytes - done));
+    await readFully(file, path, block, at + done);
+    convertInto(out, done / width, entry.dtype, new dtypes[entry.dtype](block.buffer), entry.name);
+  }
+  return out;
+}
+
+/** Fills `bytes` from position `at`, in pieces, as one read may not exceed 2 GiB. */
+async function readFully(file: FileHandle, path: string, bytes: Uint8Array, at: number): Promise<void> {
+  for (let done = 0; done < bytes.length; ) {
+    const { bytesRead } = await file.read(bytes, done, Math.min(bytes.length - done, 1 << 28), at + done);
+    if (!bytesRead) throw new UserError(`${path}: ended at byte ${at + done} while it was read`);
+    done += bytesRead;
+  }
+}
+
+function convertInto(
+  out: Float32Array,
+  first: number,
+  dtype: DType,
+  values: TensorValues,
+  name: string,
+): void {
+  if (dtype === 'F32' || dtype === 'F64') out.set(values as Float64Array, first);
+  else if (dtype === 'F16') {
+    const table = halfTable();
+    for (let i = 0; i < values.length; i++) out[first + i] = table[values[i] as number];
+  } else if (dtype === 'BF16') {
+    const bits = new Uint32Array(out.buffer, out.byteOffset, out.length);
+    for (let i = 0; i < values.length; i++) bits[first + i] = (values[i] as number) << 16;
+  } else throw new UserError(`${name} holds ${dtype}, floating-point numbers were expected`);
+}
+
+let halves: Float32Array | undefined;
+
+/** The value of each of the 65,536 half-precision bit patterns (IEEE 754 binary16). */
+function halfTable(): Float32Array {
+  if (halves) return halves;
+  halves = new Float32Array(65536);
+  for (let bits = 0; bits < 65536; bits++) {
+    const sign = bits & 0x8000 ? -1 : 1;
+    const exponent = (bits >> 10) & 31;
+    const fraction = bits & 1023;
+    if (exponent === 31) halves[bits] = fraction ? Number.NaN : sign * Number.POSITIVE_INFINITY;
+    else
+      halves[bits] =
+        sign * (exponent ? (1 + fraction / 1024) * 2 ** (exponent - 15) : (fraction / 1024) * 2 ** -14);
+  }
+  return halves;
+}
