@@ -7,7 +7,8 @@ export type ProgressEvent =
   | { kind: 'end' }
   | { kind: 'note'; text: string }
   | { kind: 'warning'; text: string }
-  | { kind: 'epoch'; row: Record<string, number | string | boolean> };
+  | { kind: 'epoch'; row: Record<string, number | string | boolean> }
+  | { kind: 'run'; folder: string };
 
 /** The watcher of one job: receives events, and says when the user wants to stop. */
 export class Progress {
@@ -50,6 +51,11 @@ export class Progress {
 
   epoch(row: Record<string, number | string | boolean>): void {
     this.#send({ kind: 'epoch', row });
+  }
+
+  /** Names the run folder that results go to, so that whoever stops the work can be told how to resume it. */
+  run(folder: string): void {
+    this.#send({ kind: 'run', folder });
   }
 
   /** Throws Cancelled where the user asked to stop. Call it at least every second of work. */
