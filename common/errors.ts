@@ -31,17 +31,25 @@ export class Cancelled extends UserError {
 export function nearest(word: string, candidates: readonly string[]): string | undefined {
   if (!candidates.length) return undefined;
   const best = closest(word.toLowerCase(), [...candidates]);
-  const shared = best.toLowerCase().includes(word.toLowerCase()) || word.toLowerCase().includes(best.toLowerCase());
+  const shared =
+    best.toLowerCase().includes(word.toLowerCase()) || word.toLowerCase().includes(best.toLowerCase());
   const limit = Math.max(2, Math.ceil(word.length / 3));
   return shared || distance(word.toLowerCase(), best.toLowerCase()) <= limit ? best : undefined;
 }
 
 /** "unknown model 'sasrek'; did you mean 'sasrec'? Must be one of [...]". */
-export function unknownName(kind: string, word: string, candidates: readonly string[], origin?: string): UsageError {
+export function unknownName(
+  kind: string,
+  word: string,
+  candidates: readonly string[],
+  origin?: string,
+): UsageError {
   const hint = nearest(word, candidates);
   const from = origin ? ` (from ${origin})` : '';
   const meant = hint ? `; did you mean '${hint}'?` : '.';
-  return new UsageError(`unknown ${kind} '${word}'${from}${meant} Must be one of [${[...candidates].sort().join(', ')}].`);
+  return new UsageError(
+    `unknown ${kind} '${word}'${from}${meant} Must be one of [${[...candidates].sort().join(', ')}].`,
+  );
 }
 
 /** The message of anything thrown. */

@@ -9,7 +9,10 @@ import { messageOf, UserError } from './errors.ts';
  * Calls `write` with a temporary path beside `path`, then renames it into place, so that a reader finds the old
  * file, the whole new one, or none. Works for files and for folders.
  */
-export async function replaceAtomically(path: string, write: (temporary: string) => Promise<void>): Promise<void> {
+export async function replaceAtomically(
+  path: string,
+  write: (temporary: string) => Promise<void>,
+): Promise<void> {
   const temporary = `${path}.${process.pid}-${randomUUID().slice(0, 8)}.tmp`;
   try {
     await mkdir(dirname(path), { recursive: true });
@@ -22,7 +25,10 @@ export async function replaceAtomically(path: string, write: (temporary: string)
 }
 
 /** Writes a whole file atomically and flushes it to disk before it becomes visible. */
-export async function writeFileAtomic(path: string, data: string | Uint8Array | readonly Uint8Array[]): Promise<void> {
+export async function writeFileAtomic(
+  path: string,
+  data: string | Uint8Array | readonly Uint8Array[],
+): Promise<void> {
   await replaceAtomically(path, async (temporary) => {
     const file = await open(temporary, 'w');
     try {
@@ -83,11 +89,17 @@ export async function hashFile(path: string): Promise<string> {
 export function hashJson(value: unknown): string {
   const sorted = (v: unknown): unknown =>
     v && typeof v === 'object' && !Array.isArray(v)
-      ? Object.fromEntries(Object.entries(v).sort(([a], [b]) => (a < b ? -1 : 1)).map(([k, x]) => [k, sorted(x)]))
+      ? Object.fromEntries(
+          Object.entries(v)
+            .sort(([a], [b]) => (a < b ? -1 : 1))
+            .map(([k, x]) => [k, sorted(x)]),
+        )
       : Array.isArray(v)
         ? v.map(sorted)
         : v;
-  return createHash('sha256').update(JSON.stringify(sorted(value))).digest('hex');
+  return createHash('sha256')
+    .update(JSON.stringify(sorted(value)))
+    .digest('hex');
 }
 
 /** Where prepared datasets and embeddings are kept: $REC_CACHE, else $XDG_CACHE_HOME/rec, else ~/.cache/rec. */

@@ -1,0 +1,103 @@
+import type { TensorInfo } from '@tensorflow/tfjs';
+import type { RandomInput } from './graph.ts';
+import { drawRandom, type Randomness } from './random.ts';
+import { tf } from './tf.ts';
+
+// Our ops on tfjs's own 'cpu' backend, in plain loops: eager models run, and the compiler has an oracle.
+
+let current: Randomness & { stream: number } = { seed: 0, step: 0, stream: 0 };
+
+/** Runs an eager model function at a place of the random sequence: its masks are those of the compiled step. */
+export function withRandomness<T>(at: Randomness, run: () => T): T {
+  const outer = current;
+  current = { ...at, stream: 0 };
+  try {
+    return run();
+  } finally {
+    current = outer;
+  }
+}
+
+interface CpuBackend {
+  makeTensorInfo(shape: readonly number[], dtype: string, values?: Float32Array): TensorInfo;
+}
+const valuesOf = (t: TensorInfo) => tf.engine().readSync(t.dataId) as Float32Array;
+
+function register(
+  kernelName: string,
+  compute: (
+    inputs: Record<string, TensorInfo>,
+    attrs: unknown,
+    make: CpuBackend['makeTensorInfo'],
+  ) => TensorInfo | TensorInfo[],
+): void {
+  tf.registerKernel({
+    kernelName,
+    backendName: 'cpu',
+    kernelFunc: ({ inputs, attrs, backend }) => {
+      const cpu = backend as unknown as CpuBackend;
+      return compute(inputs as Record<string, TensorInfo>, attrs, (shape, dtype, values) =>
+        cpu.makeTensorInfo(shape, dtype, values),
+      );
+    },
+  });
+}
+
+register('RandomInput', (_, attrs, make) => {
+  const input = attrs as Pick<RandomInput, 'kind' | 'shape' | 'rate'>;
+  const { data, shape } = drawRandom({ ...input, stream: current.stream++ }, current);
+  return make(shape, 'float32', data as Float32Array);
+});
+
+register('LayerNorm', ({ x, scale, offset }, attrs, make) => {
+  const { epsilon } = attrs as { epsilon: number };
+  const [values, gain, shift] = [x, scale, offset].map(valuesOf);
+  const d = x.shape.at(-1)!;
+  const rows = values.length / d;
+  const y = new Float32Array(values.length);
+  const mean = new Float32Array(rows);
+  const inverse = new Float32Array(rows);
+  for (let r = 0; r < rows; r++) {
+    let sum = 0;
+    for (let i = r * d; i < (r + 1) * d; i++) sum += values[i];
+    let variance = 0;
+    for (let i = r * d; i < (r + 1) * d; i++) variance += (values[i] - sum / d) ** 2;
+    mean[r] = sum / d;
+    inverse[r] = 1 / Math.sqrt(variance / d + epsilon);
+    for (let j = 0; j < d; j++)
+      y[r * d + j] = (values[r * d + j] - mean[r]) * inverse[r] * gain[j] + shift[j];
+  }
+  const reduced = [...x.shape.slice(0, -1), 1];
+  return [make(x.shape, 'float32', y), make(reduced, 'float32', mean), make(reduced, 'float32', inverse)];
+});
+
+register('Gelu', ({ x }, _, make) => {
+  const cdf = tf.tidy(() => {
+    const t = tf.tensor(valuesOf(x), x.shape);
+    return tf.mul(tf.add(tf.erf(tf.mul(t, Math.SQRT1_2)), 1), 0.5).dataSync() as Float32Array;
+  });
+  return make(
+    x.shape,
+    'float32',
+    valuesOf(x).map((v, i) => v * cdf[i]),
+  );
+});
+
+register('GatherElements', ({ x, indices }, _, make) => {
+  const [rows, columns] = x.shape;
+  const k = indices.shape[1];
+  const [values, index] = [valuesOf(x), valuesOf(indices)];
+  const out = new Float32Array(rows * k);
+  for (let r = 0; r < rows; r++)
+    for (let j = 0; j < k; j++) out[r * k + j] = values[r * columns + index[r * k + j]];
+  return make(indices.shape, 'float32', out);
+});
+
+register('GemmAccumulate', ({ a, b, c }, attrs, make) => {
+  const { transposeA, transposeB } = attrs as { transposeA: boolean; transposeB: boolean };
+  const sum = tf.tidy(() => {
+    const [left, right, start] = [a, b, c].map((t) => tf.tensor(valuesOf(t), t.shape as [number, number]));
+    return tf.add(tf.matMul(left, right, transposeA, transposeB), start).dataSync() as Float32Array;
+  });
+  return make(c.shape, 'float32', sum);
+});

@@ -1,0 +1,195 @@
+import { UserError } from '../common/errors.ts';
+
+export type DType = 'float32' | 'int32' | 'bool';
+export type HostArray = Float32Array | Int32Array | Uint8Array;
+
+/** Type and size of a tensor; shapes are static. */
+export interface Spec {
+  dtype: DType;
+  shape: readonly number[];
+}
+
+/** A tensor in host memory, row-major. */
+export interface HostTensor extends Spec {
+  data: HostArray;
+}
+
+/** An integer, a list of integers, a text, a real number or a tensor, as ONNX attributes know them. */
+export type Attribute = number | readonly number[] | string | { float: number } | { tensor: Constant };
+
+export interface Constant {
+  dtype: DType | 'int64';
+  shape: readonly number[];
+  data: HostArray | BigInt64Array;
+}
+
+export interface Node {
+  op: string;
+  /** '' for ONNX's own operators. */
+  domain: string;
+  inputs: string[];
+  outputs: string[];
+  attributes: Record<string, Attribute>;
+}
+
+/** An input that the engine itself fills before every run, from (seed, step, stream). */
+export interface RandomInput {
+  name: string;
+  kind: 'dropout' | 'normal';
+  shape: readonly number[];
+  /** Drop probability of a dropout mask. */
+  rate: number;
+  stream: number;
+}
+
+export const sizeOf = (shape: readonly number[]): number => shape.reduce((a, b) => a * b, 1);
+
+/** A new zeroed array for `spec`. */
+export function allocate(spec: Spec): HostArray {
+  const n = sizeOf(spec.shape);
+  return spec.dtype === 'float32'
+    ? new Float32Array(n)
+    : spec.dtype === 'int32'
+      ? new Int32Array(n)
+      : new Uint8Array(n);
+}
+
+const arrayOf = (dtype: DType, values: ArrayLike<number>): HostArray =>
+  dtype === 'float32'
+    ? Float32Array.from(values)
+    : dtype === 'int32'
+      ? Int32Array.from(values)
+      : Uint8Array.from(values);
+
+/** An ONNX graph under construction: values are named, a value has one producer. */
+export class Graph {
+  nodes: Node[] = [];
+  readonly constants = new Map<string, Constant>();
+  readonly inputs = new Map<string, Spec>();
+  /** Output name -> the value that it shows. */
+  readonly outputs = new Map<string, Spec & { value: string }>();
+  readonly randomInputs: RandomInput[] = [];
+  #shared = new Map<string, string>();
+  #count = 0;
+
+  #newName(prefix: string): string {
+    return `${prefix}_${this.#count++}`;
+  }
+
+  /** Appends a node with one output and returns the output's name. */
+  emit(op: string, inputs: string[], attributes: Record<string, Attribute> = {}, domain = ''): string {
+    return this.emitMany(op, 1, inputs, attributes, domain)[0];
+  }
+
+  /** Appends a node with `outputCount` outputs and returns their names. */
+  emitMany(
+    op: string,
+    outputCount: number,
+    inputs: string[],
+    attributes: Record<string, Attribute> = {},
+    domain = '',
+  ): string[] {
+    const outputs = Array.from({ length: outputCount }, () => this.#newName(op));
+    this.nodes.push({ op, domain, inputs, outputs, attributes });
+    return outputs;
+  }
+
+  /** A constant; equal small ones are shared. */
+  constant(dtype: Constant['dtype'], shape: readonly number[], data: Constant['data']): string {
+    const make = () => {
+      const name = this.#newName('const');
+      this.constants.set(name, { dtype, shape, data });
+      return name;
+    };
+    if (data.length > 64) return make();
+    return this.#share(`${dtype}|${shape}|${Array.from(data as ArrayLike<number | bigint>).join()}`, make);
+  }
+
+  /** A tensor of one repeated value, made by the runtime rather than stored. */
+  filled(shape: readonly number[], value: number, dtype: DType): string {
+    if (sizeOf(shape) <= 64)
+      return this.constant(dtype, shape, arrayOf(dtype, new Array(sizeOf(shape)).fill(value)));
+    return this.#share(`fill|${dtype}|${shape}|${value}`, () =>
+      this.emit('ConstantOfShape', [this.ints(shape)], {
+        value: { tensor: { dtype, shape: [1], data: arrayOf(dtype, [value]) } },
+      }),
+    );
+  }
+
+  /** A list of 64-bit integers, as shapes and axes are given to ONNX operators. */
+  ints(values: readonly number[]): string {
+    return this.constant('int64', [values.length], BigInt64Array.from(values, BigInt));
+  }
+
+  scalar(value: number, dtype: DType = 'float32'): string {
+    return this.constant(dtype, [], arrayOf(dtype, [value]));
+  }
+
+  #share(key: string, make: () => string): string {
+    let name = this.#shared.get(key);
+    if (name === undefined) this.#shared.set(key, (name = make()));
+    return name;
+  }
+
+  input(name: string, spec: Spec): void {
+    this.inputs.set(name, spec);
+  }
+
+  /** An input filled by the engine; its stream number is its place in the order of tracing. */
+  randomInput(kind: RandomInput['kind'], shape: readonly number[], rate: number): string {
+    const stream = this.randomInputs.length;
+    const name = `random_${stream}`;
+    this.input(name, { dtype: 'float32', shape });
+    this.randomInputs.push({ name, kind, shape, rate, stream });
+    return name;
+  }
+
+  output(name: string, spec: Spec, value: string): void {
+    if (this.outputs.has(name)) throw new UserError(`two outputs of a compiled function are named '${name}'`);
+    this.outputs.set(name, { ...spec, value });
+  }
+
+  /** Removes what no output needs, and lets outputs name their producers instead of copying them. */
+  finish(): void {
+    this.#nameOutputs();
+    const needed = new Set([...this.outputs.values()].map((o) => o.value));
+    const live: Node[] = [];
+    for (const node of this.nodes.reverse()) {
+      if (!node.outputs.some((o) => needed.has(o))) continue;
+      live.push(node);
+      for (const name of node.inputs) needed.add(name);
+    }
+    this.nodes = live.reverse();
+    for (const name of [...this.constants.keys()]) if (!needed.has(name)) this.constants.delete(name);
+    for (const name of [...this.inputs.keys()]) if (!needed.has(name)) this.inputs.delete(name);
+    const kept = this.randomInputs.filter((r) => needed.has(r.name));
+    this.randomInputs.splice(0, Infinity, ...kept);
+  }
+
+  #nameOutputs(): void {
+    const producer = new Map<string, Node>();
+    for (const node of this.nodes) for (const name of node.outputs) producer.set(name, node);
+    const renamed = new Map<string, string>();
+    for (const [name, output] of this.outputs) {
+      const node = producer.get(output.value);
+      if (node && !renamed.has(output.value)) {
+        renamed.set(output.value, name);
+        output.value = name;
+      } else {
+        this.nodes.push({
+          op: 'Identity',
+          domain: '',
+          inputs: [output.value],
+          outputs: [name],
+          attributes: {},
+        });
+        output.value = name;
+      }
+    }
+    const rename = (name: string) => renamed.get(name) ?? name;
+    for (const node of this.nodes) {
+      node.inputs = node.inputs.map(rename);
+      node.outputs = node.outputs.map(rename);
+    }
+  }
+}

@@ -1,0 +1,32 @@
+export {
+  type Compiled,
+  type CompileOptions,
+  compile,
+  compileGradients,
+  type Feeds,
+  type Inputs,
+} from './compile.ts';
+export { type Device, deviceNames, openDevice } from './device.ts';
+export { withRandomness } from './eager.ts';
+export { allocate, type DType, type HostTensor, type Spec, sizeOf } from './graph.ts';
+export { dropout, gelu, l2Normalize, layerNorm, linear, linearCrossEntropy, noise } from './ops.ts';
+export {
+  cosineSchedule,
+  linearSchedule,
+  Optimizer,
+  type OptimizerOptions,
+  type Schedule,
+} from './optimizer.ts';
+export {
+  type Initializer,
+  normal,
+  ones,
+  Parameters,
+  uniform,
+  xavierNormal,
+  xavierUniform,
+  zeros,
+} from './parameters.ts';
+export type { Randomness } from './random.ts';
+export { tf } from './tf.ts';
+export { isTracing } from './tracer.ts';

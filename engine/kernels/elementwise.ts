@@ -1,0 +1,183 @@
+import type { TensorInfo } from '@tensorflow/tfjs';
+import { tf } from '../tf.ts';
+import { tracer } from '../tracer.ts';
+import { kernel, listOf, ONNX_TYPE } from './register.ts';
+
+const broadcast = (a: TensorInfo, b: TensorInfo) =>
+  tf.backend_util.assertAndGetBroadcastShape(a.shape, b.shape);
+const sameShape = (t: TensorInfo, shape: readonly number[]) => tf.util.arraysEqual(t.shape, [...shape]);
+
+const UNARY: Record<string, string> = {
+  Abs: 'Abs',
+  Ceil: 'Ceil',
+  Cos: 'Cos',
+  Erf: 'Erf',
+  Exp: 'Exp',
+  Floor: 'Floor',
+  Log: 'Log',
+  LogicalNot: 'Not',
+  Neg: 'Neg',
+  Reciprocal: 'Reciprocal',
+  Relu: 'Relu',
+  Round: 'Round',
+  Sigmoid: 'Sigmoid',
+  Sign: 'Sign',
+  Sin: 'Sin',
+  Softplus: 'Softplus',
+  Sqrt: 'Sqrt',
+  Tanh: 'Tanh',
+};
+for (const [name, op] of Object.entries(UNARY)) {
+  kernel(name, ({ x }, k) => tracer.tensor(k.graph.emit(op, [k.name(x)]), x.shape, x.dtype));
+}
+
+kernel('Square', ({ x }, k) => tracer.tensor(k.graph.emit('Mul', [k.name(x), k.name(x)]), x.shape, x.dtype));
+kernel('Rsqrt', ({ x }, { graph, name }) =>
+  tracer.tensor(graph.emit('Reciprocal', [graph.emit('Sqrt', [name(x)])]), x.shape),
+);
+kernel('Log1p', ({ x }, { graph, name }) =>
+  tracer.tensor(graph.emit('Log', [graph.emit('Add', [name(x), graph.scalar(1)])]), x.shape),
+);
+kernel('Expm1', ({ x }, { graph, name }) =>
+  tracer.tensor(graph.emit('Sub', [graph.emit('Exp', [name(x)]), graph.scalar(1)]), x.shape),
+);
+kernel<{ alpha: number }>('Step', ({ x }, { graph, attrs, name }) => {
+  const positive = graph.emit('Greater', [name(x), graph.scalar(0)]);
+  const step = attrs.alpha
+    ? graph.emit('Where', [positive, graph.scalar(1), graph.scalar(attrs.alpha)])
+    : graph.emit('Cast', [positive], { to: ONNX_TYPE.float32 });
+  return tracer.tensor(step, x.shape);
+});
+kernel<{ alpha: number }>('LeakyRelu', ({ x }, { graph, attrs, name }) =>
+  tracer.tensor(graph.emit('LeakyRelu', [name(x)], { alpha: { float: attrs.alpha } }), x.shape),
+);
+kernel<{ clipValueMin: number; clipValueMax: number }>('ClipByValue', ({ x }, { graph, attrs, name }) =>
+  tracer.tensor(
+    graph.emit('Clip', [name(x), graph.scalar(attrs.clipValueMin), graph.scalar(attrs.clipValueMax)]),
+    x.shape,
+  ),
+);
+kernel<{ dtype: string }>('Cast', ({ x }, { graph, attrs, name }) =>
+  x.dtype === attrs.dtype
+    ? tracer.tensor(name(x), x.shape, x.dtype)
+    : tracer.tensor(graph.emit('Cast', [name(x)], { to: ONNX_TYPE[attrs.dtype] }), x.shape, attrs.dtype),
+);
+kernel('Identity', ({ x }, { name }) => tracer.tensor(name(x), x.shape, x.dtype));
+
+const FOLD: Record<string, (x: number, y: number) => number> = {
+  Add: (x, y) => x + y,
+  Sub: (x, y) => x - y,
+  Multiply: (x, y) => x * y,
+  RealDiv: (x, y) => x / y,
+};
+
+/**
+ * What arithmetic on uniform tensors comes to without a node. Most of it descends from the initial gradient of ones:
+ * left in, it costs passes over tables.
+ */
+function simplify(op: string, a: TensorInfo, b: TensorInfo, shape: number[]): TensorInfo | undefined {
+  const ua = tracer.uniformOf(a);
+  const ub = tracer.uniformOf(b);
+  if (a.dtype === 'float32' && ua !== undefined && ub !== undefined && FOLD[op]) {
+    return tracer.filled(shape, Math.fround(FOLD[op](ua, ub)));
+  }
+  const keep = (t: TensorInfo) => tracer.tensor(tracer.nameOf(t), shape, t.dtype);
+  if (sameShape(a, shape)) {
+    if (ub === 1 && (op === 'Multiply' || op === 'RealDiv')) return keep(a);
+    if (ub === 0 && (op === 'Add' || op === 'Sub')) return keep(a);
+  }
+  if (sameShape(b, shape)) {
+    if (ua === 1 && op === 'Multiply') return keep(b);
+    if (ua === 0 && op === 'Add') return keep(b);
+  }
+  return undefined;
+}
+
+/** `x + scatter(zeros, u)` becomes `scatter(x, u)`: saves a zero fill and a pass over the table. */
+function addScattered(x: TensorInfo, scattered: TensorInfo): TensorInfo | undefined {
+  const parts = tracer.scatteredOf(scattered);
+  if (!parts || !sameShape(scattered, x.shape)) return undefined;
+  const sum = tracer.graph.emit('ScatterElements', [tracer.nameOf(x), parts.indices, parts.updates], {
+    axis: 0,
+    reduction: 'add',
+  });
+  return tracer.tensor(sum, x.shape);
+}
+
+const BINARY: [name: string, op: string, result?: 'bool'][] = [
+  ['Add', 'Add'],
+  ['Sub', 'Sub'],
+  ['Multiply', 'Mul'],
+  ['RealDiv', 'Div'],
+  ['Maximum', 'Max'],
+  ['Minimum', 'Min'],
+  ['Pow', 'Pow'],
+  ['Greater', 'Greater', 'bool'],
+  ['GreaterEqual', 'GreaterOrEqual', 'bool'],
+  ['Less', 'Less', 'bool'],
+  ['LessEqual', 'LessOrEqual', 'bool'],
+  ['Equal', 'Equal', 'bool'],
+  ['LogicalAnd', 'And', 'bool'],
+  ['LogicalOr', 'Or', 'bool'],
+];
+for (const [name, op, result] of BINARY) {
+  kernel(name, ({ a, b }, k) => {
+    const shape = broadcast(a, b);
+    const simple = result ? undefined : simplify(name, a, b, shape);
+    if (simple) return simple;
+    const scatter = name === 'Add' ? (addScattered(a, b) ?? addScattered(b, a)) : undefined;
+    if (scatter) return scatter;
+    // A uniform operand is fed as one scalar: ONNX broadcasts it as well as the full tensor.
+    const operand = (t: TensorInfo, other: TensorInfo) => {
+      const uniform = tracer.uniformOf(t);
+      return uniform !== undefined && sameShape(other, shape)
+        ? k.graph.scalar(uniform, t.dtype as 'float32')
+        : k.name(t);
+    };
+    return tracer.tensor(k.graph.emit(op, [operand(a, b), operand(b, a)]), shape, result ?? a.dtype);
+  });
+}
+kernel('FloorDiv', ({ a, b }, { graph, name }) => {
+  const quotient = graph.emit('Div', [name(a), name(b)]);
+  // Integer division truncates in ONNX and floors in tfjs; they agree for the non-negative integers of index arithmetic.
+  return tracer.tensor(
+    a.dtype === 'int32' ? quotient : graph.emit('Floor', [quotient]),
+    broadcast(a, b),
+    a.dtype,
+  );
+});
+kernel('NotEqual', ({ a, b }, { graph, name }) =>
+  tracer.tensor(graph.emit('Not', [graph.emit('Equal', [name(a), name(b)])]), broadcast(a, b), 'bool'),
+);
+kernel('SquaredDifference', ({ a, b }, { graph, name }) => {
+  const difference = graph.emit('Sub', [name(a), name(b)]);
+  return tracer.tensor(graph.emit('Mul', [difference, difference]), broadcast(a, b));
+});
+kernel('AddN', (inputs, { graph, name }) => {
+  const terms = listOf(inputs);
+  const scattered = terms.filter((t) => tracer.scatteredOf(t));
+  const plain = terms.filter((t) => !scattered.includes(t));
+  if (!plain.length) plain.push(scattered.shift()!);
+  let sum = tracer.tensor(
+    plain.length === 1 ? name(plain[0]) : graph.emit('Sum', plain.map(name)),
+    terms[0].shape,
+    terms[0].dtype,
+  );
+  for (const t of scattered) sum = addScattered(sum, t)!;
+  return sum;
+});
+kernel('Select', ({ condition, t, e }, { graph, name }) => {
+  const missing = t.shape.length - condition.shape.length;
+  const wide = missing
+    ? graph.emit('Reshape', [
+        name(condition),
+        graph.ints([...condition.shape, ...new Array(missing).fill(1)]),
+      ])
+    : name(condition);
+  return tracer.tensor(graph.emit('Where', [wide, name(t), name(e)]), t.shape, t.dtype);
+});
+kernel<{ shape: number[]; value: number; dtype?: string }>('Fill', (_, { attrs }) =>
+  tracer.filled(attrs.shape, +attrs.value, attrs.dtype ?? 'float32'),
+);
+kernel('ZerosLike', ({ x }) => tracer.filled(x.shape, 0, x.dtype));
+kernel('OnesLike', ({ x }) => tracer.filled(x.shape, 1, x.dtype));

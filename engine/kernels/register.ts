@@ -1,0 +1,40 @@
+import type { TensorInfo } from '@tensorflow/tfjs';
+import type { Graph } from '../graph.ts';
+import { tf } from '../tf.ts';
+import { TRACER, tracer } from '../tracer.ts';
+
+/** What a tracing kernel works with: the graph, and the graph's names of its input tensors. */
+export interface KernelCall<A> {
+  graph: Graph;
+  attrs: A;
+  name(t: TensorInfo): string;
+}
+
+type Inputs = Record<string, TensorInfo>;
+
+/** Registers the ONNX form of a tfjs kernel. `A` are the kernel's attributes. */
+export function kernel<A = unknown>(
+  kernelName: string,
+  build: (inputs: Inputs, call: KernelCall<A>) => TensorInfo | TensorInfo[],
+): void {
+  tf.registerKernel({
+    kernelName,
+    backendName: TRACER,
+    kernelFunc: ({ inputs, attrs }) =>
+      build(inputs as Inputs, {
+        graph: tracer.graph,
+        attrs: (attrs ?? {}) as A,
+        name: (t) => tracer.nameOf(t),
+      }),
+  });
+}
+
+/** Kernels that take a list of tensors get it as an array or as numbered properties. */
+export const listOf = (inputs: Inputs): TensorInfo[] =>
+  Array.isArray(inputs) ? inputs : Object.values(inputs);
+
+/** `axis` (negative from the end, one or several or none for all) as a list of positive axes. */
+export const axesOf = (axis: number | number[] | undefined, shape: readonly number[]): number[] =>
+  tf.util.parseAxisParam(axis as number[], [...shape]);
+
+export const ONNX_TYPE: Record<string, number> = { float32: 1, int32: 6, bool: 9 };

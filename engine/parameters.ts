@@ -1,0 +1,164 @@
+import { type Random, seeded } from '../common/random.ts';
+import { type HostTensor, sizeOf } from './graph.ts';
+import { tf } from './tf.ts';
+import { ARENA_LIMIT_BYTES, type Arena, createArena } from './wasm/kernels.ts';
+
+/** Fills a new parameter; `random` is a stream of its own for every parameter name. */
+export type Initializer = (values: Float32Array, shape: readonly number[], random: Random) => void;
+
+export const zeros: Initializer = () => {};
+export const ones: Initializer = (values) => void values.fill(1);
+/** N(0, std^2). */
+export const normal =
+  (std: number): Initializer =>
+  (values, _shape, random) => {
+    for (let i = 0; i < values.length; i++) values[i] = std * random.normal();
+  };
+/** U(-limit, limit). */
+export const uniform =
+  (limit: number): Initializer =>
+  (values, _shape, random) => {
+    for (let i = 0; i < values.length; i++) values[i] = limit * (2 * random.uniform() - 1);
+  };
+/** Glorot and Bengio's uniform initialisation, for a matrix [fan in, fan out]. */
+export const xavierUniform: Initializer = (values, shape, random) =>
+  uniform(Math.sqrt(6 / (shape[0] + shape[1])))(values, shape, random);
+/** Glorot and Bengio's normal initialisation, for a matrix [fan in, fan out]. */
+export const xavierNormal: Initializer = (values, shape, random) =>
+  normal(Math.sqrt(2 / (shape[0] + shape[1])))(values, shape, random);
+
+/** A named parameter. Its variable and its arena slot are views of the same memory. */
+export interface Parameter {
+  name: string;
+  shape: readonly number[];
+  trainable: boolean;
+  variable: tf.Variable;
+  values: Float32Array;
+  slot?: { segment: Segment; offset: number };
+}
+
+/** One arena: parameters | first moments | second moments | gradients, each of `length` elements. */
+export interface Segment {
+  arena: Arena;
+  length: number;
+}
+
+export type Moment = 'first' | 'second' | 'gradient';
+const QUARTER: Record<Moment, number> = { first: 1, second: 2, gradient: 3 };
+const LARGEST_SEGMENT = ARENA_LIMIT_BYTES / 16;
+const padded = (n: number) => Math.ceil(n / 4) * 4;
+
+/**
+ * The variables of a model, by name. Trainable ones share flat arenas with their gradients and Adam moments (made when
+ * training first needs them), so that an optimizer step is a few passes over contiguous memory.
+ */
+export class Parameters {
+  readonly #all = new Map<string, Parameter>();
+  readonly #seed: number;
+  readonly #simd: boolean;
+  #segments: Segment[] | undefined;
+
+  constructor({ seed = 0, simd = true }: { seed?: number; simd?: boolean } = {}) {
+    this.#seed = seed;
+    this.#simd = simd;
+  }
+
+  /** Makes the variable `name`, filled by an initializer or with given values (kept, not copied). */
+  create(
+    name: string,
+    shape: readonly number[],
+    initial: Initializer | Float32Array,
+    { trainable = true }: { trainable?: boolean } = {},
+  ): tf.Variable {
+    if (this.#all.has(name)) throw new Error(`parameter '${name}' is made twice`);
+    if (this.#segments && trainable) throw new Error(`parameter '${name}' is made after training has begun`);
+    const size = sizeOf(shape);
+    const values = initial instanceof Float32Array ? initial : new Float32Array(size);
+    if (values.length !== size)
+      throw new Error(`parameter '${name}' of shape [${shape}] cannot take ${values.length} values`);
+    if (typeof initial === 'function') initial(values, shape, seeded(this.#seed, 'parameter', name));
+    const variable = tf.variable(
+      tf.tensor(values, [...shape], 'float32'),
+      trainable,
+      `${name}#${Parameters.#count++}`,
+    );
+    this.#all.set(name, { name, shape, trainable, variable, values });
+    return variable;
+  }
+  // tfjs wants variable names unique in the whole process.
+  static #count = 0;
+
+  get(name: string): Parameter {
+    const found = this.#all.get(name);
+    if (!found) throw new Error(`no parameter is named '${name}'`);
+    return found;
+  }
+
+  has(name: string): boolean {
+    return this.#all.has(name);
+  }
+
+  all(): Parameter[] {
+    return [...this.#all.values()];
+  }
+
+  trainable(): Parameter[] {
+    return this.all().filter((p) => p.trainable);
+  }
+
+  /** Number of trainable elements. */
+  get size(): number {
+    return this.trainable().reduce((n, p) => n + sizeOf(p.shape), 0);
+  }
+
+  /** The arenas of the trainable parameters; made, and the parameters moved in, at the first call. */
+  segments(): Segment[] {
+    if (this.#segments) return this.#segments;
+    const plans: { parameters: Parameter[]; length: number }[] = [];
+    for (const parameter of this.trainable()) {
+      const n = padded(parameter.values.length);
+      if (n > LARGEST_SEGMENT)
+        throw new Error(`parameter '${parameter.name}' has ${n} elements; at most ${LARGEST_SEGMENT} fit`);
+      let plan = plans.at(-1);
+      if (!plan || plan.length + n > LARGEST_SEGMENT) plans.push((plan = { parameters: [], length: 0 }));
+      plan.parameters.push(parameter);
+      plan.length += n;
+    }
+    this.#segments = plans.map(({ parameters, length }) => {
+      const segment: Segment = { arena: createArena(length * 16, { simd: this.#simd }), length };
+      let offset = 0;
+      for (const parameter of parameters) {
+        const view = new Float32Array(segment.arena.buffer, offset * 4, parameter.values.length);
+        view.set(parameter.values);
+        parameter.values = view;
+        parameter.slot = { segment, offset };
+        parameter.variable.assign(tf.tensor(view, [...parameter.shape], 'float32'));
+        offset += padded(view.length);
+      }
+      return segment;
+    });
+    return this.#segments;
+  }
+
+  /** A trainable parameter's gradient or moment, as a view of the arena. */
+  view(name: string, what: Moment): Float32Array {
+    this.segments();
+    const { slot, values } = this.get(name);
+    if (!slot) throw new Error(`parameter '${name}' is not trained`);
+    const start = QUARTER[what] * slot.segment.length + slot.offset;
+    return new Float32Array(slot.segment.arena.buffer, start * 4, values.length);
+  }
+
+  /** Every parameter's values, copied: a checkpoint in memory. */
+  snapshot(): Map<string, HostTensor> {
+    return new Map(
+      this.all().map((p) => [p.name, { dtype: 'float32', shape: p.shape, data: p.values.slice() }]),
+    );
+  }
+
+  /** Frees the host backend's variables. */
+  dispose(): void {
+    for (const { variable } of this.#all.values()) variable.dispose();
+    this.#all.clear();
+  }
+}

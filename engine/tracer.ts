@@ -1,0 +1,266 @@
+import type { DataId, KernelBackend, TensorInfo } from '@tensorflow/tfjs';
+import { messageOf, UserError } from '../common/errors.ts';
+import { type DType, Graph, type HostArray, type Spec, sizeOf } from './graph.ts';
+import { tf } from './tf.ts';
+
+export const TRACER = 'onnx-tracer';
+
+/** What the tracer knows of a tensor. */
+interface Value {
+  dtype: DType;
+  shape: readonly number[];
+  /** The graph value that holds it, once it has one. */
+  name?: string;
+  /** Its elements, for constants. */
+  data?: HostArray;
+  /** Set where all elements are equal: zeros, ones, the initial gradient. */
+  uniform?: number;
+  /** Set where the tensor is zeros with `updates` added at row `indices` (a gather's gradient). */
+  scattered?: { indices: string; updates: string };
+}
+
+/** A tfjs variable that the graph takes as the input `name`. */
+export interface CapturedVariable extends Spec {
+  name: string;
+  variable: { dataId: DataId };
+}
+
+/**
+ * A tfjs backend whose kernels append ONNX nodes to a graph instead of computing: run a function on it once and the
+ * graph does what the function does. Only one trace runs at a time, synchronously.
+ */
+class TracerBackend extends tf.KernelBackend {
+  #values = new WeakMap<DataId, Value>();
+  #graph: Graph | undefined;
+  #captured = new Map<DataId, CapturedVariable>();
+
+  get graph(): Graph {
+    if (!this.#graph)
+      throw new Error('the tracing backend has no graph: tensors of a finished trace were used');
+    return this.#graph;
+  }
+
+  start(graph: Graph, captured: readonly CapturedVariable[]): void {
+    this.#graph = graph;
+    this.#values = new WeakMap();
+    this.#captured = new Map(captured.map((c) => [c.variable.dataId, c]));
+  }
+
+  stop(): void {
+    this.#graph = undefined;
+    this.#captured.clear();
+  }
+
+  /** A new tensor that stands for the graph value `name`. */
+  tensor(name: string, shape: readonly number[], dtype: string = 'float32'): TensorInfo {
+    return this.#register({ name, shape, dtype: dtype as DType });
+  }
+
+  /** A new tensor whose elements all equal `value`; it becomes a node only where a kernel needs its elements. */
+  filled(shape: readonly number[], value: number, dtype: string = 'float32'): TensorInfo {
+    return this.#register({ shape, dtype: dtype as DType, uniform: value });
+  }
+
+  /** A new tensor: zeros of `shape` with `updates` added at `indices`. */
+  scattered(name: string, shape: readonly number[], indices: string, updates: string): TensorInfo {
+    return this.#register({ name, shape, dtype: 'float32', scattered: { indices, updates } });
+  }
+
+  #register(value: Value): TensorInfo {
+    const dataId = {};
+    this.#values.set(dataId, value);
+    return { dataId, shape: [...value.shape], dtype: value.dtype };
+  }
+
+  /** The element that all of `t`'s elements equal, or undefined. */
+  uniformOf(t: TensorInfo): number | undefined {
+    return this.#values.get(t.dataId)?.uniform;
+  }
+
+  scatteredOf(t: TensorInfo): Value['scattered'] {
+    return this.#values.get(t.dataId)?.scattered;
+  }
+
+  /** The graph value that holds `t`; constants and captured variables enter the graph at their first use. */
+  nameOf(t: TensorInfo): string {
+    const value = this.#values.get(t.dataId) ?? this.#adopt(t);
+    if (value.name === undefined) {
+      value.name =
+        value.uniform !== undefined
+          ? this.graph.filled(value.shape, value.uniform, value.dtype)
+          : this.graph.constant(value.dtype, value.shape, value.data!);
+    }
+    return value.name;
+  }
+
+  /** Takes in a tensor that lives on the host backend: a captured variable, or a constant made outside the trace. */
+  #adopt(t: TensorInfo): Value {
+    const captured = this.#captured.get(t.dataId);
+    const dtype = t.dtype as DType;
+    let value: Value;
+    if (captured) {
+      this.graph.input(captured.name, captured);
+      value = { name: captured.name, shape: captured.shape, dtype };
+    } else {
+      value = constantValue(tf.engine().readSync(t.dataId) as HostArray, t.shape, dtype);
+    }
+    this.#values.set(t.dataId, value);
+    return value;
+  }
+
+  // --- tfjs's backend interface ---
+
+  override write(values: tf.BackendValues, shape: number[], dtype: tf.DataType): DataId {
+    rejectHostRandomness();
+    const dataId = {};
+    this.#values.set(dataId, constantValue(values as HostArray, shape, dtype as DType));
+    return dataId;
+  }
+
+  override move(dataId: DataId, values: tf.BackendValues, shape: number[], dtype: tf.DataType): void {
+    this.#values.set(dataId, constantValue(values as HostArray, shape, dtype as DType));
+  }
+
+  override readSync(dataId: DataId): tf.BackendValues {
+    const value = this.#values.get(dataId);
+    if (value?.data) return value.data;
+    if (value?.uniform !== undefined) return new Float32Array(sizeOf(value.shape)).fill(value.uniform);
+    throw new UserError(
+      `dataSync: a value was read while the model was compiled${modelLine()}; a compiled function has no values yet, ` +
+        'so it cannot branch on them: express the choice with tf.where',
+    );
+  }
+
+  override async read(dataId: DataId): Promise<tf.BackendValues> {
+    return this.readSync(dataId);
+  }
+
+  // Tensors are names here: there is nothing to free.
+  override disposeData(): boolean {
+    return false;
+  }
+  override refCount(): number {
+    return 1;
+  }
+  override incRef(): void {}
+  override numDataIds(): number {
+    return 0;
+  }
+  override memory(): { unreliable: boolean } {
+    return { unreliable: true };
+  }
+  override floatPrecision(): 16 | 32 {
+    return 32;
+  }
+  override epsilon(): number {
+    return 1e-7;
+  }
+  override timerAvailable(): boolean {
+    return false;
+  }
+}
+
+function constantValue(values: ArrayLike<number>, shape: readonly number[], dtype: DType): Value {
+  const data =
+    dtype === 'float32'
+      ? Float32Array.from(values)
+      : dtype === 'int32'
+        ? Int32Array.from(values)
+        : Uint8Array.from(values);
+  const first = data[0];
+  const uniform = data.length > 0 && data.every((x) => x === first) ? first : undefined;
+  return { shape, dtype, data, uniform };
+}
+
+export const tracer = new TracerBackend();
+tf.registerBackend(TRACER, () => tracer as unknown as KernelBackend, 0);
+
+/** True while a function is being traced. */
+export const isTracing = (): boolean => tf.getBackend() === TRACER;
+
+/**
+ * Runs `build` once on the tracing backend. It receives symbolic tensors for `inputs` and returns the named outputs.
+ * @throws UserError that names the operation and the model's line, for what cannot be compiled.
+ */
+export function trace(
+  build: (inputs: Record<string, tf.Tensor>) => Record<string, tf.Tensor>,
+  inputs: Record<string, Spec>,
+  captured: readonly CapturedVariable[] = [],
+): Graph {
+  const graph = new Graph();
+  const host = tf.getBackend();
+  const stackLimit = Error.stackTraceLimit;
+  Error.stackTraceLimit = 60; // deep enough to find the model's own line below tfjs's frames
+  tracer.start(graph, captured);
+  tf.setBackend(TRACER);
+  try {
+    tf.tidy(() => {
+      const symbols: Record<string, tf.Tensor> = {};
+      for (const [name, spec] of Object.entries(inputs)) {
+        graph.input(name, spec);
+        symbols[name] = tf.engine().makeTensorFromTensorInfo(tracer.tensor(name, spec.shape, spec.dtype));
+      }
+      for (const [name, t] of Object.entries(build(symbols))) {
+        graph.output(name, { dtype: t.dtype as DType, shape: t.shape }, tracer.nameOf(t));
+      }
+    });
+  } catch (error) {
+    throw explain(error);
+  } finally {
+    tf.setBackend(host);
+    tracer.stop();
+    Error.stackTraceLimit = stackLimit;
+  }
+  graph.finish();
+  return graph;
+}
+
+function explain(error: unknown): unknown {
+  if (error instanceof UserError) return error;
+  const message = messageOf(error);
+  const stack = error instanceof Error ? error.stack : undefined;
+  const kernel = /registered kernel '(\w+)'|Kernel '(\w+)' not registered/.exec(message);
+  if (kernel) {
+    return new UserError(
+      `operation '${kernel[1] ?? kernel[2]}' cannot be compiled${modelLine(stack)}: the engine has no ONNX kernel for it; ` +
+        'express it with other tf operations, or add a kernel in engine/kernels',
+      { cause: error },
+    );
+  }
+  const gradient = /gradient function not found for (\w+)/.exec(message);
+  if (gradient) {
+    return new UserError(
+      `operation '${gradient[1]}' has no gradient in tfjs${modelLine(stack)}; wrap it in tf.customGrad, or use other operations`,
+      { cause: error },
+    );
+  }
+  return new UserError(`a model function failed while it was compiled${modelLine(stack)}: ${message}`, {
+    cause: error,
+  });
+}
+
+/** " (models/x.ts:12:3)": the innermost frame of a stack that belongs neither to tfjs nor to this engine. */
+export function modelLine(stack = new Error().stack): string {
+  for (const line of stack?.split('\n').slice(1) ?? []) {
+    const place = /\(?((?:file:\/\/)?\/[^()]+:\d+:\d+)\)?$/.exec(line.trim())?.[1]?.replace('file://', '');
+    if (!place || /node_modules|\/tfjs-|\/engine\/|node:internal/.test(place)) continue;
+    const root = `${process.cwd()}/`;
+    return ` (${place.startsWith(root) ? place.slice(root.length) : place})`;
+  }
+  return '';
+}
+
+/** tf.randomUniform and its like draw on the host: compiled, one draw would be repeated for ever. */
+function rejectHostRandomness(): void {
+  const stack = new Error().stack ?? '';
+  const source =
+    /(randomUniformInt|randomUniform|randomNormal|randomStandardNormal|truncatedNormal|randomGamma)_?\b/.exec(
+      stack,
+    );
+  if (!source) return;
+  const op = /\bdropout_?\b/.test(stack) ? 'dropout' : source[1];
+  throw new UserError(
+    `tf.${op} draws random numbers while the model is compiled${modelLine(stack)}: every step would repeat them; ` +
+      "use the engine's dropout(x, rate) or noise(shape)",
+  );
+}
