@@ -61,8 +61,10 @@ function cpuDevice({ threads = availableParallelism() }: DeviceOptions, reason: 
       });
       const tensors = new WeakMap<HostTensor['data'], InstanceType<typeof ort.Tensor>>();
       const wrap = ({ dtype, shape, data }: HostTensor) => {
-        let tensor = tensors.get(data);
-        if (!tensor) tensors.set(data, (tensor = new ort.Tensor(dtype, data, shape)));
+        const known = tensors.get(data);
+        if (known) return known;
+        const tensor = new ort.Tensor(dtype, data, shape);
+        tensors.set(data, tensor);
         return tensor;
       };
       const wrapAll = (all: Record<string, HostTensor>) =>

@@ -126,8 +126,10 @@ export class Graph {
   }
 
   #share(key: string, make: () => string): string {
-    let name = this.#shared.get(key);
-    if (name === undefined) this.#shared.set(key, (name = make()));
+    const known = this.#shared.get(key);
+    if (known !== undefined) return known;
+    const name = make();
+    this.#shared.set(key, name);
     return name;
   }
 

@@ -88,6 +88,16 @@ export class Parameters {
   // tfjs wants variable names unique in the whole process.
   static #count = 0;
 
+  /** Takes the parameters whose names begin with `prefix` out of training. */
+  freeze(prefix: string): void {
+    for (const parameter of this.#all.values()) {
+      if (!parameter.name.startsWith(prefix)) continue;
+      if (this.#segments) throw new Error(`'${prefix}' is frozen after training has begun`);
+      parameter.trainable = false;
+      parameter.variable.trainable = false;
+    }
+  }
+
   get(name: string): Parameter {
     const found = this.#all.get(name);
     if (!found) throw new Error(`no parameter is named '${name}'`);
@@ -120,7 +130,10 @@ export class Parameters {
       if (n > LARGEST_SEGMENT)
         throw new Error(`parameter '${parameter.name}' has ${n} elements; at most ${LARGEST_SEGMENT} fit`);
       let plan = plans.at(-1);
-      if (!plan || plan.length + n > LARGEST_SEGMENT) plans.push((plan = { parameters: [], length: 0 }));
+      if (!plan || plan.length + n > LARGEST_SEGMENT) {
+        plan = { parameters: [], length: 0 };
+        plans.push(plan);
+      }
       plan.parameters.push(parameter);
       plan.length += n;
     }
