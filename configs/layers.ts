@@ -21,9 +21,26 @@ export function isValues(value: unknown): value is Values {
   return typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof Date);
 }
 
-/** Reads a YAML file as a layer whose origins are 'path:line'. Keys may be nested or dotted ('model.hiddenSize: 64'). */
-export function readYamlLayer(path: string): Layer {
-  return yamlLayer(readText(path), path);
+/**
+ * Reads a YAML file as a layer whose origins are 'path:line', or 'name:line' where another name is given.
+ * Keys may be nested or dotted ('model.hiddenSize: 64').
+ */
+export function readYamlLayer(path: string, name = path): Layer {
+  return yamlLayer(readText(path), name);
+}
+
+/** The part of a layer under these keys of its top level. */
+export function only(layer: Layer, names: readonly string[]): Layer {
+  const kept = Object.entries(layer.values).filter(([name]) => names.includes(name));
+  return { ...layer, values: Object.fromEntries(kept) };
+}
+
+/** The part of a layer that is not under these keys of its top level. */
+export function without(layer: Layer, names: readonly string[]): Layer {
+  return only(
+    layer,
+    Object.keys(layer.values).filter((name) => !names.includes(name)),
+  );
 }
 
 function readText(path: string): string {
@@ -112,11 +129,11 @@ export function assignmentLayer(
   return { values, origin: () => origin };
 }
 
-/** Dedicated flags, by the key that each stands for: { seed: ['--seed', '7'] }. Unset ones are left out. */
-export function flagLayer(
-  schema: z.ZodObject,
-  flags: Record<string, [flag: string, text: string | undefined]>,
-): Layer {
+/** Dedicated flags, by the key that each stands for: { seed: ['--seed', '7'] }. */
+export type Flags = Record<string, [flag: string, text: string | undefined]>;
+
+/** A layer of dedicated flags; those without a text were not given. */
+export function flagLayer(schema: z.ZodObject, flags: Flags): Layer {
   const values = empty();
   for (const [key, [flag, text]] of Object.entries(flags)) {
     if (text !== undefined) assign(values, key.split('.'), readValue(schema, key.split('.'), text, flag));

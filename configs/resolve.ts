@@ -12,9 +12,14 @@ export interface Resolved<S extends z.ZodObject> {
 
 /**
  * Lays layers over the schema's defaults, later ones winning value by value.
+ * @param missing what to say where a required key, by name, is not given
  * @throws UsageError for an unknown key (with the nearest valid one) or a value of the wrong type, naming its origin.
  */
-export function resolve<S extends z.ZodObject>(schema: S, layers: readonly Layer[]): Resolved<S> {
+export function resolve<S extends z.ZodObject>(
+  schema: S,
+  layers: readonly Layer[],
+  missing: Record<string, string> = {},
+): Resolved<S> {
   const merged = emptySections(schema);
   const origins: Record<string, string> = {};
   for (const layer of layers) {
@@ -29,7 +34,10 @@ export function resolve<S extends z.ZodObject>(schema: S, layers: readonly Layer
     }
   }
   const parsed = schema.safeParse(merged);
-  if (!parsed.success) throw new UsageError(explainIssue(parsed.error.issues[0], schema, merged, origins));
+  if (!parsed.success) {
+    const [issue] = parsed.error.issues;
+    throw new UsageError(missing[issue.path.join('.')] ?? explainIssue(issue, schema, merged, origins));
+  }
   for (const { key } of describeSchema(schema)) origins[key] ??= 'default';
   return { config: parsed.data as z.output<S>, origins };
 }
@@ -60,15 +68,24 @@ function* leaves(schema: z.ZodObject, layer: Layer, prefix: string[], values: Va
     const section = asSection(field);
     if (!section) yield { path, field, value };
     else if (isValues(value)) yield* leaves(schema, layer, path, value);
-    else if (value !== null) throw notASection(section, path.join('.'), value, origin);
+    else if (value !== null) throw notASection(schema, path, value, origin);
     // A null section is 'train:' with all of its lines commented out.
   }
 }
 
-function notASection(section: z.ZodObject, key: string, value: unknown, origin: string): UsageError {
-  const keys = describeSchema(section, `${key}.`).map((parameter) => parameter.key);
+function notASection(
+  schema: z.ZodObject,
+  path: readonly string[],
+  value: unknown,
+  origin: string,
+): UsageError {
+  const key = path.join('.');
+  const keys = describeSchema(schema).map((parameter) => parameter.key);
+  const namesake = keys.find((other) => lastPart(other) === lastPart(key));
+  const meant = namesake ? ` Did you mean '${namesake}'?` : '';
+  const inner = keys.filter((other) => other.startsWith(`${key}.`)).join(', ') || 'none';
   return new UsageError(
-    `${key} is a section, not a value: got ${shown(value)}, from ${origin}. Its keys: ${keys.join(', ')}.`,
+    `${key} is a section, not a value: got ${shown(value)}, from ${origin}.${meant} Keys of ${key}: ${inner}.`,
   );
 }
 
@@ -129,16 +146,18 @@ function unknownKey(schema: z.ZodObject, path: readonly string[], origin: string
 /** A key of the same name in another section is meant before a similar one beside, and that before any similar one. */
 function nearestKey(schema: z.ZodObject, path: readonly string[]): string | undefined {
   const keys = describeSchema(schema).map((parameter) => parameter.key);
-  const last = (key: string) => key.slice(key.lastIndexOf('.') + 1);
   const word = path[path.length - 1];
-  const namesake = keys.find((key) => last(key).toLowerCase() === word.toLowerCase());
+  const namesake = keys.find((key) => lastPart(key).toLowerCase() === word.toLowerCase());
   if (namesake) return namesake;
   const prefix = path
     .slice(0, -1)
     .map((name) => `${name}.`)
     .join('');
   const siblings = keys.filter((key) => key.startsWith(prefix));
-  const sibling = nearest(word, siblings.map(last));
-  if (sibling) return siblings.find((key) => last(key) === sibling);
-  return nearest(path.join('.'), keys);
+  const sibling = nearest(word, siblings.map(lastPart));
+  return sibling ? siblings.find((key) => lastPart(key) === sibling) : nearest(path.join('.'), keys);
+}
+
+function lastPart(key: string): string {
+  return key.slice(key.lastIndexOf('.') + 1);
 }

@@ -149,7 +149,7 @@ test('a wrong value names what is expected, what was received and where', () => 
   assert.match(wrong('seed='), 'seed must be integer, got nothing');
   assert.match(
     wrong('model=3'),
-    'model is a section, not a value: got 3, from --set. Its keys: model.hiddenSize',
+    'model is a section, not a value: got 3, from --set. Keys of model: model.hiddenSize',
   );
   assert.match(
     failure(() => yaml('model:\n  hiddenSize: big')),

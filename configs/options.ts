@@ -1,0 +1,84 @@
+import { z } from 'zod';
+import { UsageError } from '../common/errors.ts';
+import { dataSettings } from '../data/settings.ts';
+import { assignmentLayer, type Flags, flagLayer, type Layer, only, readYamlLayer } from './layers.ts';
+
+/** What the command line asks for: plain data, so that it crosses to the job's thread. */
+export interface ConfigOptions {
+  model?: string;
+  /** A name from configs/encoders or a family, with 'name:argument' where it takes one: 'file:games.feature'. */
+  encoder?: string;
+  /** A ready-made .feature matrix; the same as encoder 'file:...'. */
+  features?: string;
+  /** A name from configs/datasets, or a folder. */
+  dataset?: string;
+  /** Path of a YAML file of settings. */
+  config?: string;
+  /** 'key=value' assignments. */
+  set: string[];
+  seed?: string;
+  device?: string;
+  threads?: string;
+}
+
+/** The section `run`: what is chosen by name. */
+export const choices = z.strictObject({
+  model: z.string().describe('a name from `rec models`'),
+  encoder: z
+    .string()
+    .default('lsa')
+    .describe('a name from `rec encoders`; models that take ids only use none'),
+  dataset: z.string().default('demo').describe('a name from `rec datasets`, or a folder'),
+});
+
+/** Settings of everything that reads a dataset. */
+export const dataSections = {
+  data: dataSettings,
+  seed: z
+    .int()
+    .nonnegative()
+    .default(2020)
+    .describe('seeds initial weights, shuffles, dropout and random ties'),
+};
+
+/** Settings of everything that computes. */
+export const computeSettings = {
+  device: z
+    .enum(['auto', 'cpu', 'webgpu', 'cuda', 'tensorflow'])
+    .default('auto')
+    .describe('what computes; auto takes the best that works here'),
+  threads: z.int().nonnegative().default(0).describe('threads of the CPU device; 0: one a core'),
+};
+
+/** The layers that the user gives, for a schema: --config, --set, dedicated flags. */
+export function userLayers(options: ConfigOptions, schema: z.ZodObject): Layer[] {
+  const { config, set } = options;
+  const file = config === undefined ? [] : [readYamlLayer(config)];
+  return [...file, assignmentLayer(schema, set), flagLayer(schema, flagsOf(options))];
+}
+
+/**
+ * The same for a command that needs only some sections of a run: a run's configuration file serves it too, the
+ * sections that mean nothing to it being skipped.
+ */
+export function userLayersForPart(options: ConfigOptions, schema: z.ZodObject): Layer[] {
+  const { config, ...direct } = options;
+  const file = config === undefined ? [] : [only(readYamlLayer(config), Object.keys(schema.shape))];
+  return [...file, ...userLayers(direct, schema)];
+}
+
+function flagsOf({ model, encoder, features, dataset, seed, device, threads }: ConfigOptions): Flags {
+  if (encoder !== undefined && features !== undefined) {
+    throw new UsageError(
+      `--features ${features} is short for --encoder file:${features}: leave out --encoder ${encoder}`,
+    );
+  }
+  return {
+    'run.model': ['--model', model],
+    'run.encoder': features === undefined ? ['--encoder', encoder] : ['--features', `file:${features}`],
+    'run.dataset': ['--dataset', dataset],
+    seed: ['--seed', seed],
+    device: ['--device', device],
+    threads: ['--threads', threads],
+  };
+}

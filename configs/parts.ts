@@ -1,0 +1,45 @@
+import { z } from 'zod';
+import {
+  type Catalogue,
+  chooseEncoder,
+  datasetDefaults,
+  type EncoderEntry,
+  type ModelEntry,
+} from './catalogue.ts';
+import { only } from './layers.ts';
+import { type ConfigOptions, choices, computeSettings, dataSections, userLayersForPart } from './options.ts';
+import { resolve } from './resolve.ts';
+
+const partChoices = z.strictObject({ run: choices.extend({ model: z.string().optional() }) });
+
+function resolveChoices(options: ConfigOptions) {
+  const layers = userLayersForPart(options, partChoices).map((layer) => only(layer, ['run']));
+  const { config, origins } = resolve(partChoices, layers);
+  return { ...config.run, origins };
+}
+
+/** What decides a prepared dataset, for `rec data`. */
+export function resolveData(options: ConfigOptions) {
+  const { dataset } = resolveChoices(options);
+  const schema = z.strictObject({ ...partChoices.shape, ...dataSections });
+  const { config } = resolve(schema, [datasetDefaults(dataset), ...userLayersForPart(options, schema)]);
+  return { dataset, data: config.data, seed: config.seed };
+}
+
+/** What decides an item embedding, for `rec encode`. */
+export function resolveEncoding<E extends EncoderEntry>(
+  options: ConfigOptions,
+  catalogue: Catalogue<ModelEntry, E>,
+) {
+  const { dataset, encoder: name, origins } = resolveChoices(options);
+  const encoder = chooseEncoder(catalogue, name, origins['run.encoder']);
+  const schema = z.strictObject({
+    ...partChoices.shape,
+    encoder: encoder.entry.config,
+    ...dataSections,
+    ...computeSettings,
+  });
+  const layers = [datasetDefaults(dataset), ...encoder.defaults, ...userLayersForPart(options, schema)];
+  const { encoder: settings, data, seed, device, threads } = resolve(schema, layers).config;
+  return { dataset, data, seed, device, threads, encoder: { entry: encoder.entry, name, settings } };
+}

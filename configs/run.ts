@@ -1,0 +1,105 @@
+import { z } from 'zod';
+import { evalSettings } from '../evaluation/settings.ts';
+import { lossSettings, trainSettings } from '../training/settings.ts';
+import {
+  type Catalogue,
+  chooseEncoder,
+  chooseModel,
+  datasetDefaults,
+  type EncoderEntry,
+  type ModelEntry,
+} from './catalogue.ts';
+import { only, type Values } from './layers.ts';
+import { type ConfigOptions, choices, computeSettings, dataSections, userLayers } from './options.ts';
+import { resolve } from './resolve.ts';
+import { configAsYaml } from './write.ts';
+
+const shared = z.strictObject({
+  ...dataSections,
+  train: trainSettings,
+  loss: lossSettings,
+  eval: evalSettings,
+  ...computeSettings,
+});
+
+/** Settings that every run has, whatever its model and encoder. */
+export type SharedSettings = z.output<typeof shared>;
+
+/** A run whose every setting is decided. */
+export interface ResolvedRun<M extends ModelEntry = ModelEntry, E extends EncoderEntry = EncoderEntry>
+  extends SharedSettings {
+  model: { entry: M; settings: Record<string, unknown> };
+  /** Undefined for models that take ids only. `name` is what results show: 'blair-base', 'file:games.feature'. */
+  encoder?: { entry: E; name: string; settings: Record<string, unknown> };
+  /** A name from configs/datasets, or a folder. */
+  dataset: string;
+  /** All settings, nested as in the YAML file. */
+  config: Record<string, unknown>;
+  /** Dotted key -> where its value came from. */
+  origins: Record<string, string>;
+  /** All settings as a YAML file that `--config` reads back, origins in comments. */
+  yaml: string;
+  /** What the user should know: options that have no effect here. */
+  notes: string[];
+}
+
+/**
+ * Decides every setting of a run: schema default < configs/ of its model, dataset and encoder < --config < --set and
+ * the dedicated flags.
+ * @throws UsageError for names, keys and values that cannot be meant
+ */
+export function resolveRun<M extends ModelEntry, E extends EncoderEntry>(
+  options: ConfigOptions,
+  catalogue: Catalogue<M, E>,
+): ResolvedRun<M, E> {
+  const { run, origins: chosenBy } = resolveChoices(options, catalogue);
+  const model = chooseModel(catalogue, run.model, chosenBy['run.model']);
+  const encoder = chooseEncoder(catalogue, run.encoder, chosenBy['run.encoder']);
+  const schema = z.strictObject({
+    run: choices,
+    model: model.entry.config,
+    encoder: encoder.entry.config,
+    ...shared.shape,
+  });
+  const { config, origins } = resolve(schema, [
+    ...model.defaults,
+    datasetDefaults(run.dataset),
+    ...encoder.defaults,
+    ...userLayers(options, schema),
+  ]);
+  const resolved = {
+    ...(config as SharedSettings),
+    model: { entry: model.entry, settings: config.model },
+    dataset: run.dataset,
+    origins,
+  };
+  if (model.entry.input === 'id') {
+    const used = withoutEncoder(config);
+    const idle = `${run.model} learns from item ids only: encoder ${run.encoder} (${chosenBy['run.encoder']}) has no effect`;
+    const notes = chosenBy['run.encoder'] === 'default' ? [] : [idle];
+    return {
+      ...resolved,
+      encoder: undefined,
+      config: used,
+      yaml: configAsYaml(schema, used, origins),
+      notes,
+    };
+  }
+  const chosen = { entry: encoder.entry, name: run.encoder, settings: config.encoder };
+  return { ...resolved, encoder: chosen, config, yaml: configAsYaml(schema, config, origins), notes: [] };
+}
+
+/** Model, encoder and dataset are chosen first: the other keys depend on them. */
+function resolveChoices(options: ConfigOptions, catalogue: Catalogue) {
+  const schema = z.strictObject({ run: choices });
+  const layers = userLayers(options, schema).map((layer) => only(layer, ['run']));
+  const { config, origins } = resolve(schema, layers, {
+    'run.model': `which model? Give --model with one of [${catalogue.models.names().sort().join(', ')}].`,
+  });
+  return { run: config.run, origins };
+}
+
+function withoutEncoder({ encoder: _settings, run, ...rest }: Values): Values {
+  const { encoder: _name, ...choice } = run as Values;
+  return { run: choice, ...rest };
+}
