@@ -1,7 +1,7 @@
 import { type Device, type Executable, openDevice } from './device.ts';
 import { allocate, type HostTensor, type RandomInput, sizeOf } from './graph.ts';
 import './ops.ts';
-import { Parameters } from './parameters.ts';
+import { type Parameter, Parameters } from './parameters.ts';
 import { dropoutParameters, fillNormal, type Randomness, streamKey } from './random.ts';
 import { tf } from './tf.ts';
 import { type CapturedVariable, trace } from './tracer.ts';
@@ -100,7 +100,8 @@ function cached(
 class Session {
   readonly #executable: Executable;
   readonly #inputs: Set<string>;
-  readonly #fixed: Feeds;
+  /** Looked up at every run: parameters move when training makes their arenas. */
+  readonly #parameters: Parameter[];
   readonly #results: Record<string, HostTensor>;
   readonly #visible: Record<string, HostTensor>;
   readonly #random: RandomBuffers;
@@ -108,13 +109,13 @@ class Session {
   private constructor(
     executable: Executable,
     inputs: Set<string>,
-    fixed: Feeds,
+    parameters: Parameter[],
     results: Record<string, HostTensor>,
     random: RandomBuffers,
   ) {
     this.#executable = executable;
     this.#inputs = inputs;
-    this.#fixed = fixed;
+    this.#parameters = parameters;
     this.#results = results;
     this.#visible = Object.fromEntries(
       Object.entries(results).filter(([name]) => !name.startsWith(gradientName(''))),
@@ -136,11 +137,7 @@ class Session {
       variable: p.variable,
     }));
     const graph = trace(fn, feeds, captured);
-    const fixed: Feeds = {};
-    for (const p of parameters.all()) {
-      const name = parameterName(p.name);
-      if (graph.inputs.has(name)) fixed[name] = { dtype: 'float32', shape: p.shape, data: p.values };
-    }
+    const used = parameters.all().filter((p) => graph.inputs.has(parameterName(p.name)));
     const results: Record<string, HostTensor> = {};
     for (const [name, spec] of graph.outputs) {
       const parameter = gradients ? parameters.all().find((p) => gradientName(p.name) === name) : undefined;
@@ -151,7 +148,7 @@ class Session {
     return new Session(
       await device.load(graph),
       new Set(graph.inputs.keys()),
-      { ...fixed, ...random.feeds },
+      used,
       results,
       random,
     );
@@ -159,7 +156,10 @@ class Session {
 
   async run(feeds: Feeds, randomness: Randomness): Promise<Record<string, HostTensor>> {
     this.#random.fill(randomness);
-    const all = { ...this.#fixed };
+    const all: Feeds = { ...this.#random.feeds };
+    for (const { name, shape, values } of this.#parameters) {
+      all[parameterName(name)] = { dtype: 'float32', shape, data: values };
+    }
     // Inputs that the function never used are not inputs of the graph.
     for (const [name, t] of Object.entries(feeds)) if (this.#inputs.has(name)) all[name] = t;
     await this.#executable.run(all, this.#results);
