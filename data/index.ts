@@ -1,0 +1,141 @@
+import { open, stat } from 'node:fs/promises';
+import { basename, resolve } from 'node:path';
+import { UserError } from '../common/errors.ts';
+import { cacheFolder, explainFileError, hashFile } from '../common/files.ts';
+import type { Progress } from '../common/progress.ts';
+import { datasetHash, readIntact, writePrepared } from './cache.ts';
+import type { Dataset, FeatureFile, Manifest } from './dataset.ts';
+import { generators } from './generators.ts';
+import { detectLayout, layoutOfFiles } from './layouts.ts';
+import { prepare } from './prepare.ts';
+import type { Layout } from './readers/layout.ts';
+import type { DataSettings } from './settings.ts';
+import type { DatasetSource } from './sources.ts';
+import { BadRows } from './table.ts';
+
+export type { Dataset, FeatureFile, Manifest, Rows } from './dataset.ts';
+export { inspectDataset, trainingCounts } from './inspect.ts';
+export { type DataSettings, dataSettings } from './settings.ts';
+export { type DatasetSource, listDatasets, resolveSource } from './sources.ts';
+
+export interface LoadContext {
+  progress: Progress;
+  /** Decides random ties only; generated data have a seed of their own. */
+  seed: number;
+}
+
+/**
+ * The prepared dataset of a source: from the cache where the same sources and settings were prepared before, else
+ * read, prepared and cached. A damaged cache entry is noted and replaced.
+ * @throws UserError for files that are missing, damaged, or hold nothing to learn from; UsageError for settings that
+ * the source cannot follow.
+ */
+export async function loadDataset(
+  source: DatasetSource,
+  settings: DataSettings,
+  { progress, seed }: LoadContext,
+): Promise<Dataset> {
+  const layout = await layoutOf(source);
+  for (const note of layout.notes ?? []) progress.note(note);
+  const sources = await describeFiles(layout.paths, progress);
+  const hash = datasetHash({
+    name: source.name,
+    layout: layout.name,
+    files: sources.map(({ path, sha256 }) => [basename(path), sha256]),
+    generator: layout.identity,
+    settings,
+    seed: settings.ties === 'random' ? seed : undefined,
+  });
+  const folder = cacheFolder('datasets', `${fileName(source.name)}-${hash.slice(0, 12)}`);
+  const cached = await readIntact(folder, hash, (reason) =>
+    progress.note(`the prepared dataset is made again, as the cached one cannot be used: ${reason}`),
+  );
+  const dataset = cached ?? (await build(source.name, layout, settings, seed, hash, progress));
+  dataset.manifest.sources = sources;
+  if (!cached) await writePrepared(folder, dataset);
+  if (layout.featurePath) dataset.featureFile = await describeFeatures(layout.featurePath, dataset.itemCount);
+  return dataset;
+}
+
+async function layoutOf(source: DatasetSource): Promise<Layout> {
+  if (source.generator) return generators(source.generator, source.parameters);
+  if (source.path) return detectLayout(resolve(source.path));
+  if (source.files) return layoutOfFiles(source);
+  throw new UserError(`dataset '${source.name}' names neither a path, nor files, nor a generator.`);
+}
+
+async function build(
+  name: string,
+  layout: Layout,
+  settings: DataSettings,
+  seed: number,
+  hash: string,
+  progress: Progress,
+): Promise<Dataset> {
+  const bad = new BadRows(settings.strict);
+  const reading = await layout.read(settings, bad, progress);
+  const read =
+    reading.interactions?.user.length ??
+    Object.values(reading.rows ?? {}).reduce((sum, { user }) => sum + user.length, 0);
+  if (!read) throw new UserError(emptyMessage(layout, bad));
+  progress.begin('prepare', 'steps');
+  const { steps, ties, counts, ...arrays } = prepare(reading, settings, seed, reading.badRows);
+  progress.end();
+  if (bad.total)
+    progress.warning(
+      `${bad.total} rows could not be read; the manifest says which (data.strict=true fails on them)`,
+    );
+  const synthetic = layout.synthetic === true;
+  const manifest: Manifest = {
+    name,
+    synthetic,
+    layout: layout.name,
+    hash,
+    sources: [],
+    settings: { ...settings },
+    steps,
+    bad: bad.list(),
+    ties,
+    counts,
+  };
+  return { name, synthetic, ...arrays, manifest };
+}
+
+function emptyMessage(layout: Layout, bad: BadRows): string {
+  const first = bad.list()[0];
+  const why = first
+    ? ` ${bad.total} could not be read; the first: line ${first.lines[0]}: ${first.reason}.`
+    : '';
+  return `${layout.paths[0] ?? layout.name}: no usable interactions.${why}`;
+}
+
+async function describeFiles(paths: readonly string[], progress: Progress): Promise<Manifest['sources']> {
+  const sources: Manifest['sources'] = [];
+  for (const path of paths) {
+    progress.check();
+    const sha256 = await hashFile(path);
+    sources.push({ path, bytes: (await stat(path)).size, sha256 });
+  }
+  return sources;
+}
+
+/** The shape of a headerless float32 matrix with one row an item. */
+async function describeFeatures(path: string, itemCount: number): Promise<FeatureFile> {
+  try {
+    const file = await open(path);
+    const { size } = await file.stat();
+    await file.close();
+    const dims = size / 4 / itemCount;
+    if (!Number.isInteger(dims) || dims === 0)
+      throw new UserError(
+        `${path}: ${size} bytes do not make float32 rows of equal width for the ${itemCount} items of the dataset; make the matrix again for these items, or move it away.`,
+      );
+    return { path, dims };
+  } catch (error) {
+    throw explainFileError(error, path);
+  }
+}
+
+function fileName(name: string): string {
+  return name.replace(/[^\w.-]+/g, '_').slice(0, 60) || 'dataset';
+}

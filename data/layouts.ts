@@ -1,0 +1,83 @@
+import { existsSync } from 'node:fs';
+import { readdir } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import { UserError } from '../common/errors.ts';
+import { explainFileError } from '../common/files.ts';
+import { amazon, amazonSplit, detectAmazon, detectAmazonSplit } from './readers/amazon.ts';
+import type { Layout } from './readers/layout.ts';
+import { detectRecbole } from './readers/recbole.ts';
+import { detectRecboleSplit } from './readers/recbole-split.ts';
+import type { DatasetSource } from './sources.ts';
+import { splitNames } from './table.ts';
+
+/** The layouts of a folder, in the order in which they are tried. */
+const detectors = [detectRecboleSplit, detectRecbole, detectAmazonSplit, detectAmazon];
+
+/**
+ * Recognises the layout of a folder by its files.
+ * @throws UserError naming the files found and the layouts there are.
+ */
+export async function detectLayout(path: string): Promise<Layout> {
+  const entries = await readdir(path, { withFileTypes: true }).catch((error) => {
+    throw explainFileError(error, path);
+  });
+  const files = entries
+    .filter((entry) => !entry.isDirectory())
+    .map((entry) => entry.name)
+    .sort();
+  for (const detect of detectors) {
+    const layout = await detect({ path, files });
+    if (layout) return layout;
+  }
+  const shown = files.length
+    ? `${files.slice(0, 8).join(', ')}${files.length > 8 ? ', ...' : ''}`
+    : 'nothing';
+  throw new UserError(
+    `${path}: no dataset was recognised (it holds ${shown}). A folder holds one of: X.train.inter, X.valid.inter and X.test.inter; X.inter (and X.item); X.train.csv, X.valid.csv and X.test.csv; a CSV file with the columns user_id, parent_asin, rating, timestamp; reviews as .jsonl or .json (each also .gz). Item metadata lie beside them as .jsonl, .json or .csv.`,
+  );
+}
+
+/**
+ * Finds the named files of a source under `root`.
+ * @throws UserError that says exactly which files to get, from where, and where to put them.
+ */
+export function layoutOfFiles(source: DatasetSource, root = process.env.REC_DATA): Layout {
+  const wanted = Object.entries(source.files ?? {}).filter(([, file]) => file) as [string, string][];
+  const found = new Map<string, string>();
+  for (const [role, file] of wanted) {
+    const path = root && findFile(root, file, source.hub);
+    if (path) found.set(role, path);
+  }
+  const missing = wanted.filter(([role]) => !found.has(role));
+  if (missing.length)
+    throw new UserError(
+      missingMessage(
+        source,
+        missing.map(([, file]) => file),
+        root,
+      ),
+    );
+  const metadata = found.has('metadata') ? [found.get('metadata') as string] : [];
+  if (found.has('interactions')) return amazon([found.get('interactions') as string], metadata);
+  const paths = Object.fromEntries(splitNames.map((split) => [split, found.get(split)]));
+  if (splitNames.some((split) => !paths[split]))
+    throw new UserError(
+      `dataset '${source.name}': its files name neither 'interactions' nor all of train, valid, test.`,
+    );
+  return amazonSplit(paths as Record<(typeof splitNames)[number], string>, metadata);
+}
+
+function findFile(root: string, file: string, hub = ''): string | undefined {
+  const places = [join(root, file), join(root, basename(hub), file), join(root, basename(file))];
+  return places.flatMap((place) => [place, `${place}.gz`]).find((place) => existsSync(place));
+}
+
+function missingMessage(source: DatasetSource, files: readonly string[], root: string | undefined): string {
+  const place = root ?? '$REC_DATA';
+  const lines = files.map((file) => {
+    const from = source.hub ? `https://huggingface.co/datasets/${source.hub}/resolve/main/${file}` : file;
+    return `  ${from}\n    -> ${join(place, dirname(file), basename(file))} (or with .gz)`;
+  });
+  const first = root ? '' : ' Set REC_DATA to the folder that shall hold them.';
+  return `dataset '${source.name}' needs ${files.length} file${files.length > 1 ? 's' : ''} that ${files.length > 1 ? 'are' : 'is'} not there.${first}\n${lines.join('\n')}`;
+}

@@ -1,0 +1,133 @@
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { basename, join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parse } from 'yaml';
+import { z } from 'zod';
+import { messageOf, UserError, unknownName } from '../common/errors.ts';
+import { type DataSettings, dataSettings } from './settings.ts';
+
+/** Files of a source named one by one; relative to `root`, looked for with and without .gz. */
+const sourceFiles = z.strictObject({
+  interactions: z.string().optional(),
+  train: z.string().optional(),
+  valid: z.string().optional(),
+  test: z.string().optional(),
+  metadata: z.string().optional(),
+});
+
+/** Where a dataset comes from: a folder, files that are to be fetched, or a generator. */
+export interface DatasetSource {
+  name: string;
+  summary?: string;
+  /** A folder in one of the layouts. */
+  path?: string;
+  /** Named files, and where they are to be had. */
+  files?: z.output<typeof sourceFiles>;
+  /** The Hugging Face dataset repository that has `files`. */
+  hub?: string;
+  /** Makes the data: 'demo'. */
+  generator?: string;
+  parameters?: Record<string, unknown>;
+  /** Values of `data.*` that this dataset sets, unless the user does. */
+  defaults?: Partial<DataSettings>;
+}
+
+/** Checks values of `data.*`, keeping only the keys that are given. */
+function checkDefaults(given: Record<string, unknown>, context: z.RefinementCtx): Partial<DataSettings> {
+  const checked = dataSettings.safeParse(given);
+  if (!checked.success) {
+    context.addIssue({ code: 'custom', message: z.prettifyError(checked.error) });
+    return z.NEVER;
+  }
+  return Object.fromEntries(Object.entries(checked.data).filter(([key]) => key in given));
+}
+
+const dataset = z.strictObject({
+  summary: z.string().optional(),
+  aliases: z.array(z.string()).default([]),
+  path: z.string().optional(),
+  files: sourceFiles.optional(),
+  hub: z.string().optional(),
+  generator: z.string().optional(),
+  parameters: z.record(z.string(), z.unknown()).optional(),
+  defaults: z.record(z.string(), z.unknown()).transform(checkDefaults).optional(),
+  /** Stands for {domain} in the names of files. */
+  domain: z.string().optional(),
+});
+
+/** A file of configs/datasets: one dataset named as the file, or a table of datasets with what they share. */
+const datasetFile = dataset.extend({ datasets: z.record(z.string(), dataset).optional() });
+
+interface Entry {
+  names: string[];
+  source: DatasetSource;
+}
+
+const folder = fileURLToPath(new URL('../configs/datasets', import.meta.url));
+
+/**
+ * The source that a name in configs/datasets, an alias, or a path to a folder stands for.
+ * @throws UsageError for an unknown name, UserError for a path that does not exist or is no folder.
+ */
+export function resolveSource(nameOrPath: string): DatasetSource {
+  const entries = readEntries();
+  const known = entries.find(({ names }) => names.includes(nameOrPath));
+  if (known) return known.source;
+  const path = resolve(nameOrPath.replace(/^~(?=\/|$)/, homedir()));
+  if (existsSync(path)) {
+    if (!statSync(path).isDirectory())
+      throw new UserError(
+        `${nameOrPath}: is a file; --dataset takes a name or the folder that the file lies in.`,
+      );
+    return { name: basename(path), path };
+  }
+  if (/[\\/]|^[.~]/.test(nameOrPath))
+    throw new UserError(`${nameOrPath}: no such folder (looked at ${path}).`);
+  throw unknownName(
+    'dataset',
+    nameOrPath,
+    entries.flatMap(({ names }) => names),
+  );
+}
+
+/** Every dataset of configs/datasets, for `rec datasets`. */
+export function listDatasets(): { name: string; aliases: string[]; summary: string; synthetic: boolean }[] {
+  return readEntries().map(({ names, source }) => ({
+    name: source.name,
+    aliases: names.slice(1),
+    summary: source.summary ?? '',
+    synthetic: source.generator !== undefined,
+  }));
+}
+
+function readEntries(): Entry[] {
+  return readdirSync(folder)
+    .filter((file) => /\.ya?ml$/.test(file))
+    .sort()
+    .flatMap((file) => entriesOf(join(folder, file)));
+}
+
+function entriesOf(path: string): Entry[] {
+  let content: z.output<typeof datasetFile>;
+  try {
+    content = datasetFile.parse(parse(readFileSync(path, 'utf8')));
+  } catch (error) {
+    const reason = error instanceof z.ZodError ? z.prettifyError(error) : messageOf(error);
+    throw new UserError(`${path}: not a description of datasets: ${reason}`);
+  }
+  const { datasets, ...shared } = content;
+  if (!datasets) return [entry(basename(path).replace(/\.ya?ml$/, ''), shared)];
+  return Object.entries(datasets).map(([name, own]) => entry(name, { ...shared, ...own }));
+}
+
+function entry(name: string, { aliases, domain, files, ...rest }: z.output<typeof dataset>): Entry {
+  const named = Object.entries(files ?? {}).map(([role, file]) => [
+    role,
+    file?.replaceAll('{domain}', domain ?? name),
+  ]);
+  return {
+    names: [name, ...aliases],
+    source: { name, ...rest, files: files && (Object.fromEntries(named) as DatasetSource['files']) },
+  };
+}
