@@ -40,6 +40,15 @@ export interface Catalogue<M extends ModelEntry = ModelEntry, E extends EncoderE
 /** The folder of the YAML files that come with the project. */
 export const configsFolder: string = fileURLToPath(new URL('.', import.meta.url));
 
+/** What comes with the project. Imports the models, and with them tfjs. */
+export async function projectCatalogue() {
+  const [{ models }, { encoders }] = await Promise.all([
+    import('../models/index.ts'),
+    import('../encoders/index.ts'),
+  ]);
+  return { models, encoders, folder: configsFolder };
+}
+
 /** A choice, and the settings that come with it. */
 export interface Chosen<T> {
   entry: T;

@@ -21,6 +21,14 @@ export interface ConfigOptions {
   threads?: string;
 }
 
+/** A whole run as the command line asks for it. */
+export interface RunOptions extends ConfigOptions {
+  /** Folder that run folders are made in. */
+  runs: string;
+  /** A run folder to go on with. */
+  resume?: string;
+}
+
 /** The section `run`: what is chosen by name. */
 export const choices = z.strictObject({
   model: z.string().describe('a name from `rec models`'),

@@ -1,0 +1,44 @@
+import type { CommandModule } from 'yargs';
+import type { ConfigOptions } from '../configs/options.ts';
+import type { Manifest } from '../data/dataset.ts';
+import type { DatasetSummary } from '../data/inspect.ts';
+import { job } from './job.ts';
+import { configOptions, configurationOf, outputOptions } from './options.ts';
+import { printResult } from './output.ts';
+import { manifestAsText, summaryAsText } from './summary.ts';
+
+interface Arguments extends ConfigOptions {
+  json: boolean;
+  quiet: boolean;
+}
+
+const jobs = new URL('./jobs.ts', import.meta.url);
+
+const prepare: CommandModule<object, Arguments> = {
+  command: 'prepare',
+  describe: 'read, clean and split a dataset; what was read, kept and dropped',
+  builder: (yargs) => yargs.options({ ...configOptions, ...outputOptions }) as never,
+  async handler({ json, quiet, ...rest }) {
+    const manifest = (await job(jobs, 'prepareDataset', configurationOf(rest), quiet)) as Manifest;
+    printResult(manifest, json, () => manifestAsText(manifest));
+  },
+};
+
+const inspect: CommandModule<object, Arguments> = {
+  command: 'inspect',
+  describe: 'look at a prepared dataset: histories, texts, cold items, examples',
+  builder: (yargs) => yargs.options({ ...configOptions, ...outputOptions }) as never,
+  async handler({ json, quiet, ...rest }) {
+    const summary = (await job(jobs, 'summariseDataset', configurationOf(rest), quiet)) as DatasetSummary;
+    printResult(summary, json, () => summaryAsText(summary));
+  },
+};
+
+/** `rec data prepare | inspect`. */
+export const data: CommandModule = {
+  command: 'data',
+  describe: 'prepare or inspect a dataset',
+  builder: (yargs) =>
+    yargs.command(prepare).command(inspect).demandCommand(1, 'which action? prepare or inspect.'),
+  handler: () => {},
+};

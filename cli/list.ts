@@ -1,0 +1,105 @@
+import type { CommandModule } from 'yargs';
+import { unknownName } from '../common/errors.ts';
+import type { Parameter } from '../configs/schema.ts';
+import { outputOptions } from './options.ts';
+import { printResult } from './output.ts';
+import { paint, table } from './style.ts';
+
+interface Listed {
+  name: string;
+  summary: string;
+  parameters?: Parameter[];
+  [fact: string]: unknown;
+}
+
+interface Arguments {
+  name?: string;
+  json: boolean;
+}
+
+/** A command that lists what can be chosen by name, with its parameters. */
+function listing(
+  kind: string,
+  describe: string,
+  load: () => Promise<Listed[]>,
+): CommandModule<object, Arguments> {
+  return {
+    command: `${kind}s [name]`,
+    describe,
+    builder: (yargs) =>
+      yargs
+        .positional('name', { type: 'string', describe: `only this ${kind}` })
+        .options({ json: outputOptions.json }) as never,
+    async handler({ name, json }) {
+      const all = await load();
+      const names = all.map((entry) => entry.name);
+      if (name !== undefined && !names.includes(name)) throw unknownName(kind, name, names);
+      const shown = name === undefined ? all : all.filter((entry) => entry.name === name);
+      printResult({ [`${kind}s`]: shown }, json, () => shown.map(asText).join('\n\n'));
+    },
+  };
+}
+
+function asText({ name, summary, parameters, ...facts }: Listed): string {
+  const known = Object.entries(facts).filter(
+    ([, value]) => value !== undefined && value !== false && value !== '',
+  );
+  const words = known.map(([fact, value]) => (value === true ? fact : `${fact}: ${value}`)).join(', ');
+  const title = `${paint(process.stdout, 'bold', name)}${words ? ` (${words})` : ''}`;
+  return [title, `  ${summary}`, ...(parameters?.length ? [parametersAsText(parameters)] : [])].join('\n');
+}
+
+function parametersAsText(parameters: readonly Parameter[]): string {
+  const rows = parameters.map((p) => [
+    p.key,
+    p.type,
+    p.required ? 'required' : defaultAsText(p.default),
+    p.description,
+  ]);
+  return table(['parameter', 'type', 'default', ''], rows).replace(/^/gm, '    ');
+}
+
+function defaultAsText(value: unknown): string {
+  return value === undefined ? '' : typeof value === 'string' ? value : JSON.stringify(value);
+}
+
+/** `rec models`. */
+export const models = listing('model', 'list models, their input and parameters', async () => {
+  const [{ models }, { describeSchema }] = await Promise.all([
+    import('../models/index.ts'),
+    import('../configs/schema.ts'),
+  ]);
+  return models.all().map(({ name, summary, input, config }) => ({
+    name,
+    input,
+    summary,
+    parameters: describeSchema(config, 'model.'),
+  }));
+});
+
+/** `rec encoders`. */
+export const encoders = listing('encoder', 'list encoders and their parameters', async () => {
+  const [{ listEncoders, projectCatalogue }, { describeSchema }] = await Promise.all([
+    import('../configs/catalogue.ts'),
+    import('../configs/schema.ts'),
+  ]);
+  const catalogue = await projectCatalogue();
+  return listEncoders(catalogue).map(({ name, family, argument, summary }) => ({
+    name,
+    family: family === name ? undefined : family,
+    use: argument && `${name}:<${argument}>`,
+    summary,
+    parameters: describeSchema(catalogue.encoders.get(family).config, 'encoder.'),
+  }));
+});
+
+/** `rec datasets`. */
+export const datasets = listing('dataset', 'list datasets that are known by name', async () => {
+  const { listDatasets } = await import('../data/sources.ts');
+  return listDatasets().map(({ name, aliases, synthetic, summary }) => ({
+    name,
+    synthetic,
+    aliases: aliases.length ? aliases : undefined,
+    summary,
+  }));
+});

@@ -1,0 +1,44 @@
+import type { ConfigOptions } from '../configs/options.ts';
+
+/** An option that takes one text; what it means is for the configuration's schema to say. */
+export function text(describe: string) {
+  return { type: 'string', requiresArg: true, describe } as const;
+}
+
+/** Options that decide the configuration, as `run`, `encode` and `data` share them. */
+export const configOptions = {
+  dataset: text('a name from `rec datasets`, or a folder in a known layout [default: demo]'),
+  config: text('a YAML file of settings, over the defaults'),
+  set: {
+    type: 'string',
+    array: true,
+    requiresArg: true,
+    default: [] as string[],
+    describe: 'settings key=value, over everything else',
+  },
+  seed: text('random seed'),
+} as const;
+
+/** Options that decide how a text becomes a vector. */
+export const encoderOptions = {
+  encoder: text('a name from `rec encoders`'),
+  features: text('a ready-made .feature matrix, one row an item (the same as --encoder file:F)'),
+} as const;
+
+/** Options that decide what computes. */
+export const deviceOptions = {
+  device: text('auto, cpu, webgpu, cuda or tensorflow'),
+  threads: text('threads of the CPU device'),
+} as const;
+
+/** Options that decide what is printed. */
+export const outputOptions = {
+  json: { type: 'boolean', default: false, describe: 'print one JSON object on standard output' },
+  quiet: { type: 'boolean', default: false, describe: 'no progress on standard error' },
+} as const;
+
+/** What of a command's arguments decides the configuration. */
+export function configurationOf(options: ConfigOptions): ConfigOptions {
+  const { model, encoder, features, dataset, config, set, seed, device, threads } = options;
+  return { model, encoder, features, dataset, config, set, seed, device, threads };
+}

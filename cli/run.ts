@@ -1,0 +1,45 @@
+import type { CommandModule } from 'yargs';
+import type { RunOptions } from '../configs/options.ts';
+import type { RunResult } from '../training/index.ts';
+import { job } from './job.ts';
+import {
+  configOptions,
+  configurationOf,
+  deviceOptions,
+  encoderOptions,
+  outputOptions,
+  text,
+} from './options.ts';
+import { printResult } from './output.ts';
+import { resultAsText } from './result.ts';
+
+interface Arguments extends RunOptions {
+  json: boolean;
+  quiet: boolean;
+}
+
+/** `rec run`: prepare, encode, train, evaluate; leaves a run folder. */
+export const run: CommandModule<object, Arguments> = {
+  command: 'run',
+  describe: 'train a model on a dataset and evaluate it',
+  builder: (yargs) =>
+    yargs
+      .options({
+        model: text('a name from `rec models`'),
+        ...encoderOptions,
+        ...configOptions,
+        runs: { ...text('folder that run folders are made in'), default: 'runs' },
+        ...deviceOptions,
+        resume: text('go on with an interrupted run, as if nothing had happened'),
+        ...outputOptions,
+      })
+      .example('$0 run --model unisrec --encoder lsa', 'on the synthetic demo data')
+      .example('$0 run --model sasrec --dataset ./my-data --set train.epochs=20 --seed 7', '') as never,
+  async handler({ runs, resume, json, quiet, ...rest }) {
+    const options: RunOptions = { ...configurationOf(rest), runs, resume };
+    const training = new URL('../training/index.ts', import.meta.url);
+    const entry = resume === undefined ? 'runExperiment' : 'resumeExperiment';
+    const result = (await job(training, entry, options, quiet)) as RunResult;
+    printResult(result, json, () => resultAsText(result));
+  },
+};
