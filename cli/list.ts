@@ -65,33 +65,37 @@ function defaultAsText(value: unknown): string {
 
 /** `rec models`. */
 export const models = listing('model', 'list models, their input and parameters', async () => {
-  const [{ models }, { describeSchema }] = await Promise.all([
-    import('../models/index.ts'),
-    import('../configs/schema.ts'),
-  ]);
-  return models.all().map(({ name, summary, input, config }) => ({
-    name,
-    input,
-    summary,
-    parameters: describeSchema(config, 'model.'),
-  }));
+  const { chooseModel, projectCatalogue, describeSchema, withDefaults } = await loadConfigs();
+  const catalogue = await projectCatalogue();
+  return catalogue.models.all().map(({ name, summary, input, config }) => {
+    const { defaults } = chooseModel(catalogue, name, 'rec models');
+    return { name, input, summary, parameters: withDefaults(describeSchema(config, 'model.'), defaults) };
+  });
 });
 
 /** `rec encoders`. */
 export const encoders = listing('encoder', 'list encoders and their parameters', async () => {
-  const [{ listEncoders, projectCatalogue }, { describeSchema }] = await Promise.all([
+  const { chooseEncoder, listEncoders, projectCatalogue, describeSchema, withDefaults } = await loadConfigs();
+  const catalogue = await projectCatalogue();
+  return listEncoders(catalogue).map(({ name, family, argument, summary }) => {
+    const { entry, defaults } = chooseEncoder(catalogue, name, 'rec encoders');
+    return {
+      name,
+      family: family === name ? undefined : family,
+      use: argument && `${name}:<${argument}>`,
+      summary,
+      parameters: withDefaults(describeSchema(entry.config, 'encoder.'), defaults),
+    };
+  });
+});
+
+async function loadConfigs() {
+  const [catalogue, schema] = await Promise.all([
     import('../configs/catalogue.ts'),
     import('../configs/schema.ts'),
   ]);
-  const catalogue = await projectCatalogue();
-  return listEncoders(catalogue).map(({ name, family, argument, summary }) => ({
-    name,
-    family: family === name ? undefined : family,
-    use: argument && `${name}:<${argument}>`,
-    summary,
-    parameters: describeSchema(catalogue.encoders.get(family).config, 'encoder.'),
-  }));
-});
+  return { ...catalogue, ...schema };
+}
 
 /** `rec datasets`. */
 export const datasets = listing('dataset', 'list datasets that are known by name', async () => {

@@ -1,11 +1,12 @@
 import { existsSync, readdirSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
 import { UsageError, unknownName } from '../common/errors.ts';
 import { resolveSource } from '../data/sources.ts';
-import { type Layer, only, readYamlLayer, without } from './layers.ts';
+import { readYamlLayer } from './layers.ts';
 import { resolve } from './resolve.ts';
+import { type Layer, only, without } from './values.ts';
 
 /** What the resolver needs of a model. */
 export interface ModelEntry {
@@ -52,6 +53,8 @@ export async function projectCatalogue() {
 /** A choice, and the settings that come with it. */
 export interface Chosen<T> {
   entry: T;
+  /** As results show it: 'unisrec', 'lsa', 'file:games.feature'. */
+  name: string;
   defaults: Layer[];
 }
 
@@ -63,7 +66,7 @@ export function chooseModel<M extends ModelEntry>(
 ): Chosen<M> {
   const names = catalogue.models.names();
   if (!names.includes(name)) throw unknownName('model', name, names, origin);
-  return { entry: catalogue.models.get(name), defaults: yamlOf(catalogue, 'models', name) };
+  return { entry: catalogue.models.get(name), name, defaults: yamlOf(catalogue, 'models', name) };
 }
 
 /** The `data.*` settings that configs/datasets gives for a dataset; a folder has none. */
@@ -113,13 +116,14 @@ export function chooseEncoder<E extends EncoderEntry>(
   const defaults = yamlOf(catalogue, 'encoders', name).map((layer) =>
     without(layer, Object.keys(encoderFile.shape)),
   );
-  if (text.length > name.length) {
+  const value = text.slice(name.length + 1);
+  if (value) {
     if (!argument)
       throw new UsageError(`encoder '${name}' takes nothing after ':'; got '${text}', from ${origin}.`);
-    const value = text.slice(name.length + 1);
     defaults.push({ values: { encoder: { [argument]: value } }, origin: () => origin });
   }
-  return { entry: catalogue.encoders.get(family), defaults };
+  const shown = value ? `${name}:${basename(value)}` : name;
+  return { entry: catalogue.encoders.get(family), name: shown, defaults };
 }
 
 type Kind = 'models' | 'encoders';

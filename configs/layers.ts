@@ -1,25 +1,10 @@
 import { readFileSync } from 'node:fs';
-import { isAlias, isMap, isScalar, LineCounter, parse, parseDocument, type YAMLMap } from 'yaml';
+import { isMap, isScalar, LineCounter, type Node, parse, parseDocument, type YAMLMap } from 'yaml';
 import { z } from 'zod';
 import { messageOf, UsageError } from '../common/errors.ts';
 import { explainFileError } from '../common/files.ts';
 import { fieldAt } from './schema.ts';
-
-/** A nested mapping of plain values. */
-export interface Values {
-  [key: string]: unknown;
-}
-
-/** Settings from one place: what they are, and where each (by dotted key) was written. */
-export interface Layer {
-  values: Values;
-  origin(key: string): string;
-}
-
-/** True for a mapping, false for lists, dates, and everything else. */
-export function isValues(value: unknown): value is Values {
-  return typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof Date);
-}
+import { assign, empty, type Layer } from './values.ts';
 
 /**
  * Reads a YAML file as a layer whose origins are 'path:line', or 'name:line' where another name is given.
@@ -27,20 +12,6 @@ export function isValues(value: unknown): value is Values {
  */
 export function readYamlLayer(path: string, name = path): Layer {
   return yamlLayer(readText(path), name);
-}
-
-/** The part of a layer under these keys of its top level. */
-export function only(layer: Layer, names: readonly string[]): Layer {
-  const kept = Object.entries(layer.values).filter(([name]) => names.includes(name));
-  return { ...layer, values: Object.fromEntries(kept) };
-}
-
-/** The part of a layer that is not under these keys of its top level. */
-export function without(layer: Layer, names: readonly string[]): Layer {
-  return only(
-    layer,
-    Object.keys(layer.values).filter((name) => !names.includes(name)),
-  );
 }
 
 function readText(path: string): string {
@@ -83,10 +54,7 @@ export function yamlLayer(text: string, name: string): Layer {
       else {
         if (earlier)
           throw new UsageError(`${name}:${line}: '${dotted}' is given twice (first on line ${earlier})`);
-        const plain =
-          isScalar(value) || isAlias(value) || value
-            ? (value as { toJS(d: unknown): unknown }).toJS(document)
-            : null;
+        const plain = value ? (value as Node).toJS(document) : null;
         assign(values, path, plain);
       }
     }
@@ -162,19 +130,4 @@ function readValue(schema: z.ZodObject, path: string[], text: string, origin: st
     );
   }
   return first;
-}
-
-/** Without a prototype, so that a key named like one of Object's own ('__proto__') is only a key. */
-function empty(): Values {
-  return Object.create(null) as Values;
-}
-
-/** Sets the value at a path, making the mappings on the way. */
-export function assign(values: Values, path: readonly string[], value: unknown): void {
-  let at = values;
-  for (const name of path.slice(0, -1)) {
-    if (!isValues(at[name])) at[name] = empty();
-    at = at[name] as Values;
-  }
-  at[path[path.length - 1]] = value;
 }

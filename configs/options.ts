@@ -1,7 +1,9 @@
+import { availableParallelism } from 'node:os';
 import { z } from 'zod';
 import { UsageError } from '../common/errors.ts';
 import { dataSettings } from '../data/settings.ts';
-import { assignmentLayer, type Flags, flagLayer, type Layer, only, readYamlLayer } from './layers.ts';
+import { assignmentLayer, type Flags, flagLayer, readYamlLayer } from './layers.ts';
+import { type Layer, only } from './values.ts';
 
 /** What the command line asks for: plain data, so that it crosses to the job's thread. */
 export interface ConfigOptions {
@@ -57,6 +59,11 @@ export const computeSettings = {
     .describe('what computes; auto takes the best that works here'),
   threads: z.int().nonnegative().default(0).describe('threads of the CPU device; 0: one a core'),
 };
+
+/** The number that the setting `threads` stands for on this machine. */
+export function effectiveThreads(threads: number): number {
+  return threads || availableParallelism();
+}
 
 /** The layers that the user gives, for a schema: --config, --set, dedicated flags. */
 export function userLayers(options: ConfigOptions, schema: z.ZodObject): Layer[] {

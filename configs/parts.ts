@@ -6,9 +6,16 @@ import {
   type EncoderEntry,
   type ModelEntry,
 } from './catalogue.ts';
-import { only } from './layers.ts';
-import { type ConfigOptions, choices, computeSettings, dataSections, userLayersForPart } from './options.ts';
+import {
+  type ConfigOptions,
+  choices,
+  computeSettings,
+  dataSections,
+  effectiveThreads,
+  userLayersForPart,
+} from './options.ts';
 import { resolve } from './resolve.ts';
+import { only } from './values.ts';
 
 const partChoices = z.strictObject({ run: choices.extend({ model: z.string().optional() }) });
 
@@ -41,5 +48,12 @@ export function resolveEncoding<E extends EncoderEntry>(
   });
   const layers = [datasetDefaults(dataset), ...encoder.defaults, ...userLayersForPart(options, schema)];
   const { encoder: settings, data, seed, device, threads } = resolve(schema, layers).config;
-  return { dataset, data, seed, device, threads, encoder: { entry: encoder.entry, name, settings } };
+  return {
+    dataset,
+    data,
+    seed,
+    device,
+    threads: effectiveThreads(threads),
+    encoder: { entry: encoder.entry, name: encoder.name, settings },
+  };
 }

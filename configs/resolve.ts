@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { nearest, UsageError } from '../common/errors.ts';
-import { assign, isValues, type Layer, type Values } from './layers.ts';
 import { asSection, describeSchema, fieldAt, typeInWords } from './schema.ts';
+import { assign, isValues, type Layer, type Values } from './values.ts';
 
 /** A configuration, and where each of its values (by dotted key) came from. */
 export interface Resolved<S extends z.ZodObject> {

@@ -9,9 +9,16 @@ import {
   type EncoderEntry,
   type ModelEntry,
 } from './catalogue.ts';
-import { only, type Values } from './layers.ts';
-import { type ConfigOptions, choices, computeSettings, dataSections, userLayers } from './options.ts';
+import {
+  type ConfigOptions,
+  choices,
+  computeSettings,
+  dataSections,
+  effectiveThreads,
+  userLayers,
+} from './options.ts';
 import { resolve } from './resolve.ts';
+import { only, type Values } from './values.ts';
 import { configAsYaml } from './write.ts';
 
 const shared = z.strictObject({
@@ -33,6 +40,8 @@ export interface ResolvedRun<M extends ModelEntry = ModelEntry, E extends Encode
   encoder?: { entry: E; name: string; settings: Record<string, unknown> };
   /** A name from configs/datasets, or a folder. */
   dataset: string;
+  /** A number to use: one a core where the setting is 0. */
+  threads: number;
   /** All settings, nested as in the YAML file. */
   config: Record<string, unknown>;
   /** Dotted key -> where its value came from. */
@@ -69,6 +78,7 @@ export function resolveRun<M extends ModelEntry, E extends EncoderEntry>(
   ]);
   const resolved = {
     ...(config as SharedSettings),
+    threads: effectiveThreads(config.threads as number),
     model: { entry: model.entry, settings: config.model },
     dataset: run.dataset,
     origins,
@@ -85,7 +95,7 @@ export function resolveRun<M extends ModelEntry, E extends EncoderEntry>(
       notes,
     };
   }
-  const chosen = { entry: encoder.entry, name: run.encoder, settings: config.encoder };
+  const chosen = { entry: encoder.entry, name: encoder.name, settings: config.encoder };
   return { ...resolved, encoder: chosen, config, yaml: configAsYaml(schema, config, origins), notes: [] };
 }
 

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { isValues, type Layer } from './values.ts';
 
 /** One documented parameter of a schema. */
 export interface Parameter {
@@ -25,6 +26,17 @@ export function describeSchema(schema: z.ZodObject, prefix = ''): Parameter[] {
       required: !absent.success,
       description: descriptionOf(field),
     };
+  });
+}
+
+/** Parameters with the values that layers (YAML files beside the schema) give them as defaults. */
+export function withDefaults(parameters: readonly Parameter[], layers: readonly Layer[]): Parameter[] {
+  return parameters.map((parameter) => {
+    const values = layers.map(({ values }) =>
+      parameter.key.split('.').reduce<unknown>((at, name) => (isValues(at) ? at[name] : undefined), values),
+    );
+    const given = values.findLast((value) => value !== undefined);
+    return given === undefined ? parameter : { ...parameter, default: given, required: false };
   });
 }
 

@@ -1,7 +1,7 @@
 import { stringify } from 'yaml';
 import type { z } from 'zod';
-import { isValues, type Values } from './layers.ts';
 import { asSection } from './schema.ts';
+import { isValues, type Values } from './values.ts';
 
 /**
  * A resolved configuration as YAML, each value's origin in a comment beside it. `--config` reads it back to the same

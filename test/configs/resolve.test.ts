@@ -5,9 +5,10 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { z } from 'zod';
 import { UsageError } from '../../common/errors.ts';
-import { assignmentLayer, flagLayer, type Layer, readYamlLayer, yamlLayer } from '../../configs/layers.ts';
+import { assignmentLayer, flagLayer, readYamlLayer, yamlLayer } from '../../configs/layers.ts';
 import { resolve } from '../../configs/resolve.ts';
-import { describeSchema } from '../../configs/schema.ts';
+import { describeSchema, withDefaults } from '../../configs/schema.ts';
+import type { Layer } from '../../configs/values.ts';
 import { configAsYaml } from '../../configs/write.ts';
 
 const schema = z.strictObject({
@@ -264,6 +265,10 @@ test('describes parameters', () => {
     required: false,
     description: 'width of a vector',
   });
+  assert.equal(
+    withDefaults(rows, [yaml('model.hiddenSize: 3'), yaml('model.dropout: 0')]).map((row) => row.default),
+    [3, 'relu', 0],
+  );
   assert.is(rows[1].type, "one of 'relu', 'gelu'");
   const words = (field: z.ZodType) => describeSchema(z.strictObject({ field }))[0].type;
   assert.is(words(z.tuple([z.int().min(0), z.string()])), 'list of 2 (integer >= 0, text)');

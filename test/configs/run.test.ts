@@ -80,6 +80,8 @@ test('the defaults of model, encoder and dataset lie under what the user says', 
   assert.is(run.train.epochs, 3);
   assert.is(run.train.batchSize, 99);
   assert.is(run.seed, 5);
+  assert.ok(run.threads >= 1);
+  assert.is(run.config.threads, 0);
   assert.is(run.origins['run.encoder'], `${config}:2`);
   assert.is(run.origins['encoder.dims'], 'configs/encoders/large.yaml:5');
   assert.is(run.origins['train.epochs'], '--set');
@@ -117,6 +119,7 @@ test('a model of ids has no encoder, and says so where one is asked for', ({ cat
 test("the text after 'name:' goes where the encoder's file says", ({ catalogue }) => {
   const run = resolveRun({ model: 'texts', encoder: 'large:./a:b', set: [] }, catalogue);
   assert.equal(run.encoder?.settings, { dims: 1024, folder: './a:b' });
+  assert.is(run.encoder?.name, 'large:a:b');
   assert.is(run.origins['encoder.folder'], '--encoder');
   assert.match(
     failure(catalogue, { model: 'texts', encoder: 'lsa:x' }),
