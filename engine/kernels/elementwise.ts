@@ -1,4 +1,5 @@
 import type { TensorInfo } from '@tensorflow/tfjs';
+import type { DType } from '../graph.ts';
 import { tf } from '../tf.ts';
 import { tracer } from '../tracer.ts';
 import { kernel, listOf, ONNX_TYPE } from './register.ts';
@@ -53,8 +54,13 @@ kernel<{ alpha: number }>('LeakyRelu', ({ x }, { graph, attrs, name }) =>
 );
 kernel<{ clipValueMin: number; clipValueMax: number }>('ClipByValue', ({ x }, { graph, attrs, name }) =>
   tracer.tensor(
-    graph.emit('Clip', [name(x), graph.scalar(attrs.clipValueMin), graph.scalar(attrs.clipValueMax)]),
+    graph.emit('Clip', [
+      name(x),
+      graph.scalar(attrs.clipValueMin, x.dtype as DType),
+      graph.scalar(attrs.clipValueMax, x.dtype as DType),
+    ]),
     x.shape,
+    x.dtype,
   ),
 );
 kernel<{ dtype: string }>('Cast', ({ x }, { graph, attrs, name }) =>
@@ -104,6 +110,14 @@ function addScattered(x: TensorInfo, scattered: TensorInfo): TensorInfo | undefi
   return tracer.tensor(sum, x.shape);
 }
 
+/** The operands' names. A uniform one is fed as a scalar where the other has the result's shape: ONNX broadcasts it. */
+function operands(a: TensorInfo, b: TensorInfo, shape: readonly number[]): [string, string] {
+  const scalar = (t: TensorInfo) => tracer.graph.scalar(tracer.uniformOf(t)!, t.dtype as DType);
+  if (tracer.uniformOf(b) !== undefined && sameShape(a, shape)) return [tracer.nameOf(a), scalar(b)];
+  if (tracer.uniformOf(a) !== undefined && sameShape(b, shape)) return [scalar(a), tracer.nameOf(b)];
+  return [tracer.nameOf(a), tracer.nameOf(b)];
+}
+
 const BINARY: [name: string, op: string, result?: 'bool'][] = [
   ['Add', 'Add'],
   ['Sub', 'Sub'],
@@ -127,57 +141,56 @@ for (const [name, op, result] of BINARY) {
     if (simple) return simple;
     const scatter = name === 'Add' ? (addScattered(a, b) ?? addScattered(b, a)) : undefined;
     if (scatter) return scatter;
-    // A uniform operand is fed as one scalar: ONNX broadcasts it as well as the full tensor.
-    const operand = (t: TensorInfo, other: TensorInfo) => {
-      const uniform = tracer.uniformOf(t);
-      return uniform !== undefined && sameShape(other, shape)
-        ? k.graph.scalar(uniform, t.dtype as 'float32')
-        : k.name(t);
-    };
-    return tracer.tensor(k.graph.emit(op, [operand(a, b), operand(b, a)]), shape, result ?? a.dtype);
+    return tracer.tensor(k.graph.emit(op, operands(a, b, shape)), shape, result ?? a.dtype);
   });
 }
 kernel('FloorDiv', ({ a, b }, { graph, name }) => {
-  const quotient = graph.emit('Div', [name(a), name(b)]);
-  // Integer division truncates in ONNX and floors in tfjs; they agree for the non-negative integers of index arithmetic.
-  return tracer.tensor(
-    a.dtype === 'int32' ? quotient : graph.emit('Floor', [quotient]),
-    broadcast(a, b),
-    a.dtype,
-  );
+  const [x, y] = [name(a), name(b)];
+  // ONNX divides integers towards zero; without the remainder (which has the divisor's sign) nothing is left to round.
+  const quotient =
+    a.dtype === 'int32'
+      ? graph.emit('Div', [graph.emit('Sub', [x, graph.emit('Mod', [x, y])]), y])
+      : graph.emit('Cast', [graph.emit('Floor', [graph.emit('Div', [x, y])])], { to: ONNX_TYPE.int32 });
+  return tracer.tensor(quotient, broadcast(a, b), 'int32');
 });
 kernel('NotEqual', ({ a, b }, { graph, name }) =>
   tracer.tensor(graph.emit('Not', [graph.emit('Equal', [name(a), name(b)])]), broadcast(a, b), 'bool'),
 );
 kernel('SquaredDifference', ({ a, b }, { graph, name }) => {
   const difference = graph.emit('Sub', [name(a), name(b)]);
-  return tracer.tensor(graph.emit('Mul', [difference, difference]), broadcast(a, b));
+  return tracer.tensor(graph.emit('Mul', [difference, difference]), broadcast(a, b), a.dtype);
 });
 kernel('AddN', (inputs, { graph, name }) => {
   const terms = listOf(inputs);
   const scattered = terms.filter((t) => tracer.scatteredOf(t));
   const plain = terms.filter((t) => !scattered.includes(t));
   if (!plain.length) plain.push(scattered.shift()!);
-  let sum = tracer.tensor(
-    plain.length === 1 ? name(plain[0]) : graph.emit('Sum', plain.map(name)),
-    terms[0].shape,
-    terms[0].dtype,
-  );
+  // ONNX's Sum knows no integers.
+  const total = plain.map(name).reduce((a, b) => graph.emit('Add', [a, b]));
+  let sum = tracer.tensor(total, terms[0].shape, terms[0].dtype);
   for (const t of scattered) sum = addScattered(sum, t)!;
   return sum;
 });
 kernel('Select', ({ condition, t, e }, { graph, name }) => {
-  const missing = t.shape.length - condition.shape.length;
-  const wide = missing
-    ? graph.emit('Reshape', [
-        name(condition),
-        graph.ints([...condition.shape, ...new Array(missing).fill(1)]),
-      ])
-    : name(condition);
-  return tracer.tensor(graph.emit('Where', [wide, name(t), name(e)]), t.shape, t.dtype);
+  const [c, x, y] = [name(condition), name(t), name(e)];
+  // onnxruntime has no Where over booleans.
+  const chosen =
+    t.dtype === 'bool'
+      ? graph.emit('Or', [graph.emit('And', [c, x]), graph.emit('And', [graph.emit('Not', [c]), y])])
+      : graph.emit('Where', [c, x, y]);
+  return tracer.tensor(chosen, t.shape, t.dtype);
 });
 kernel<{ shape: number[]; value: number; dtype?: string }>('Fill', (_, { attrs }) =>
   tracer.filled(attrs.shape, +attrs.value, attrs.dtype ?? 'float32'),
 );
+kernel<{ start: number; stop: number; step: number; dtype: string }>('Range', (_, { graph, attrs }) => {
+  const { start, stop, dtype } = attrs;
+  // tfjs counts downwards by itself where no step was given.
+  const step = stop < start && attrs.step === 1 ? -1 : attrs.step;
+  const length = Math.max(0, Math.ceil((stop - start) / step));
+  const values = Array.from({ length }, (_, i) => start + i * step);
+  const data = dtype === 'int32' ? Int32Array.from(values) : Float32Array.from(values);
+  return tracer.tensor(graph.constant(dtype as DType, [length], data), [length], dtype);
+});
 kernel('ZerosLike', ({ x }) => tracer.filled(x.shape, 0, x.dtype));
 kernel('OnesLike', ({ x }) => tracer.filled(x.shape, 1, x.dtype));

@@ -1,6 +1,7 @@
 import { UserError } from '../../common/errors.ts';
+import type { DType } from '../graph.ts';
 import { tracer } from '../tracer.ts';
-import { axesOf, kernel } from './register.ts';
+import { axesOf, kernel, ONNX_TYPE } from './register.ts';
 
 kernel<{ axis: number; batchDims: number }>('GatherV2', ({ x, indices }, { graph, attrs, name }) => {
   if (attrs.batchDims)
@@ -26,25 +27,33 @@ kernel<{ numSegments: number }>('UnsortedSegmentSum', ({ x, segmentIds }, { grap
     graph.ints([x.shape[0], ...x.shape.slice(1).map(() => 1)]),
   ]);
   const indices = graph.emit('Expand', [column, graph.ints(x.shape)]);
-  const sum = graph.emit('ScatterElements', [graph.filled(shape, 0, 'float32'), indices, name(x)], {
-    axis: 0,
-    reduction: 'add',
-  });
-  return tracer.scattered(sum, shape, indices, name(x));
+  // tfjs sums integers to float32 here.
+  const updates = x.dtype === 'float32' ? name(x) : graph.emit('Cast', [name(x)], { to: ONNX_TYPE.float32 });
+  const zeros = graph.filled(shape, 0, 'float32');
+  const sum = graph.emit('ScatterElements', [zeros, indices, updates], { axis: 0, reduction: 'add' });
+  return tracer.scattered(sum, shape, indices, updates);
 });
 
-kernel<{ depth: number; onValue: number; offValue: number; dtype?: string }>(
+// Not ONNX's OneHot: onnxruntime has it for 64-bit indices only, and it counts negative ones from the end.
+kernel<{ depth: number; onValue: number; offValue: number; dtype: string }>(
   'OneHot',
   ({ indices }, { graph, attrs, name }) => {
-    const dtype = attrs.dtype === 'int32' ? 'int32' : 'float32';
-    const values =
-      dtype === 'int32'
-        ? Int32Array.of(attrs.offValue, attrs.onValue)
-        : Float32Array.of(attrs.offValue, attrs.onValue);
-    const depth = graph.constant('int64', [], BigInt64Array.of(BigInt(attrs.depth)));
-    const oneHot = graph.emit('OneHot', [name(indices), depth, graph.constant(dtype, [2], values)], {
-      axis: -1,
-    });
-    return tracer.tensor(oneHot, [...indices.shape, attrs.depth], dtype);
+    const dtype = attrs.dtype as DType;
+    const column = graph.emit('Reshape', [name(indices), graph.ints([...indices.shape, 1])]);
+    const classes = graph.constant(
+      'int32',
+      [attrs.depth],
+      Int32Array.from({ length: attrs.depth }, (_, i) => i),
+    );
+    const hit = graph.emit('Equal', [column, classes]);
+    const shape = [...indices.shape, attrs.depth];
+    const type = dtype === 'bool' ? 'int32' : dtype;
+    const chosen = graph.emit('Where', [
+      hit,
+      graph.scalar(attrs.onValue, type),
+      graph.scalar(attrs.offValue, type),
+    ]);
+    const value = dtype === 'bool' ? graph.emit('Cast', [chosen], { to: ONNX_TYPE.bool }) : chosen;
+    return tracer.tensor(value, shape, dtype);
   },
 );

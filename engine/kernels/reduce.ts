@@ -4,6 +4,8 @@ import { axesOf, kernel, ONNX_TYPE } from './register.ts';
 
 interface ReduceAttrs {
   axis?: number | number[];
+  /** tfjs's name of the axes of Max alone. */
+  reductionIndices?: number | number[];
   keepDims?: boolean;
 }
 
@@ -16,10 +18,9 @@ const REDUCE: Record<string, string> = {
 };
 for (const [name, op] of Object.entries(REDUCE)) {
   kernel<ReduceAttrs>(name, ({ x }, k) => {
-    const axes = axesOf(k.attrs.axis, x.shape);
-    const isBool = x.dtype === 'bool';
-    const dtype = isBool ? 'int32' : x.dtype;
-    const value = isBool ? k.graph.emit('Cast', [k.name(x)], { to: ONNX_TYPE.int32 }) : k.name(x);
+    const axes = axesOf(k.attrs.axis ?? k.attrs.reductionIndices, x.shape);
+    const dtype = name === 'Mean' ? 'float32' : x.dtype === 'bool' ? 'int32' : x.dtype;
+    const value = dtype === x.dtype ? k.name(x) : k.graph.emit('Cast', [k.name(x)], { to: ONNX_TYPE[dtype] });
     if (!axes.length) return tracer.tensor(value, x.shape, dtype);
     const [kept] = tf.backend_util.computeOutAndReduceShapes(x.shape, axes);
     const shape = k.attrs.keepDims ? tf.backend_util.expandShapeToKeepDim(kept, axes) : kept;
@@ -46,12 +47,6 @@ for (const name of ['ArgMax', 'ArgMin']) {
 kernel<{ dim: number }>('Softmax', ({ logits }, { graph, attrs, name }) =>
   tracer.tensor(
     graph.emit('Softmax', [name(logits)], { axis: axesOf(attrs.dim, logits.shape)[0] }),
-    logits.shape,
-  ),
-);
-kernel<{ axis: number }>('LogSoftmax', ({ logits }, { graph, attrs, name }) =>
-  tracer.tensor(
-    graph.emit('LogSoftmax', [name(logits)], { axis: axesOf(attrs.axis, logits.shape)[0] }),
     logits.shape,
   ),
 );

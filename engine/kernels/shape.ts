@@ -61,7 +61,9 @@ kernel<StridedSliceAttrs>('StridedSlice', ({ x }, { graph, attrs: a, name }) => 
     a.shrinkAxisMask,
   );
   const axes = s.begin.map((_, i) => i);
-  const inputs = [name(x), graph.ints(s.begin), graph.ints(s.end), graph.ints(axes), graph.ints(s.strides)];
+  // Going backwards, tfjs's -1 is the place before the first element; ONNX counts negative places from the end.
+  const ends = s.end.map((end, i) => (s.strides[i] < 0 && end < 0 ? -x.shape[i] - 1 : end));
+  const inputs = [name(x), graph.ints(s.begin), graph.ints(ends), graph.ints(axes), graph.ints(s.strides)];
   return tracer.tensor(
     graph.emit('Reshape', [graph.emit('Slice', inputs), graph.ints(s.finalShape)]),
     s.finalShape,
@@ -78,7 +80,7 @@ kernel<{ axis: number }>('Concat', (inputs, { graph, attrs, name }) => {
   );
   const filled = parts.filter((t) => t.shape[axis] > 0);
   return tracer.tensor(
-    filled.length === 1 ? name(filled[0]) : graph.emit('Concat', filled.map(name), { axis }),
+    filled.length < 2 ? name(filled[0] ?? parts[0]) : graph.emit('Concat', filled.map(name), { axis }),
     shape,
     parts[0].dtype,
   );
@@ -121,11 +123,6 @@ kernel<{ reps: number[] }>('Tile', ({ x }, { graph, attrs, name }) => {
   if (uniform !== undefined) return tracer.filled(shape, uniform, x.dtype);
   if (attrs.reps.every((r) => r === 1)) return tracer.tensor(name(x), shape, x.dtype);
   return tracer.tensor(graph.emit('Tile', [name(x), graph.ints(attrs.reps)]), shape, x.dtype);
-});
-kernel<{ shape: number[] }>('BroadcastTo', ({ x }, { graph, attrs, name }) => {
-  const uniform = tracer.uniformOf(x);
-  if (uniform !== undefined) return tracer.filled(attrs.shape, uniform, x.dtype);
-  return tracer.tensor(graph.emit('Expand', [name(x), graph.ints(attrs.shape)]), attrs.shape, x.dtype);
 });
 kernel<{ paddings: [number, number][]; constantValue: number }>('PadV2', ({ x }, { graph, attrs, name }) => {
   const { paddings } = attrs;

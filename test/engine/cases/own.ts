@@ -1,0 +1,28 @@
+import { dropout, gelu, layerNorm, linearCrossEntropy, noise, tf } from '../../../engine/index.ts';
+import { type Case, floats, ints } from '../support/agree.ts';
+
+// The engine's own kernels against their eager forms; ops.test.ts holds both against plain tf operations.
+export const own: Case[] = [
+  ...([[5], [4, 6], [2, 3, 8], [300, 64]] as number[][]).flatMap((shape): Case[] => [
+    {
+      name: `layerNorm [${shape}]`,
+      fn: (x, scale, offset) => layerNorm(x, scale, offset, 1e-5),
+      inputs: [floats(shape), floats([shape.at(-1)!], { seed: 2 }), floats([shape.at(-1)!], { seed: 3 })],
+      tolerance: 1e-4,
+    },
+    { name: `gelu [${shape}]`, fn: (x) => gelu(x), inputs: [floats(shape, { low: -5, high: 5 })] },
+    { name: `dropout [${shape}]`, fn: (x) => dropout(dropout(x, 0.4), 0.1), inputs: [floats(shape)] },
+    { name: `noise [${shape}]`, fn: (x) => noise(x.shape), inputs: [floats(shape)], gradient: false },
+  ]),
+  ...[undefined, 4, 7].map(
+    (chunk): Case => ({
+      name: `linearCrossEntropy, ${chunk ?? 'all'} rows at once`,
+      fn: (h, items, target) =>
+        linearCrossEntropy(h as tf.Tensor2D, items as tf.Tensor2D, target as tf.Tensor1D, tf.range(0, 8), {
+          chunk,
+        }),
+      inputs: [floats([8, 5]), floats([9, 5], { seed: 2 }), ints([8], { low: 0, high: 9 })],
+      tolerance: 1e-5,
+    }),
+  ),
+];
