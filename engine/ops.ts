@@ -1,6 +1,7 @@
 import type { TensorInfo } from '@tensorflow/tfjs';
 import './kernels/index.ts';
 import './eager.ts';
+import './gradients.ts';
 import { sizeOf } from './graph.ts';
 import { tf } from './tf.ts';
 

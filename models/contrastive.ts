@@ -14,7 +14,13 @@ export function contrastiveLoss(
   temperature: number,
 ): tf.Scalar {
   const n = a.shape[0];
-  const itself = tf.oneHot(tf.tensor1d(Int32Array.from({ length: n }, (_, i) => i), 'int32'), n) as tf.Tensor2D;
+  const itself = tf.oneHot(
+    tf.tensor1d(
+      Int32Array.from({ length: n }, (_, i) => i),
+      'int32',
+    ),
+    n,
+  ) as tf.Tensor2D;
   const same = tf.cast(tf.equal(tf.expandDims(targetIds, 1), tf.expandDims(targetIds, 0)), 'float32');
   const filling = tf.cast(tf.equal(tf.expandDims(weight, 0), 0), 'float32');
   const excluded = tf.mul(tf.maximum(same, filling), tf.sub(1, itself));

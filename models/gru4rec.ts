@@ -1,5 +1,13 @@
 import { z } from 'zod';
-import { dropout, linear, type Parameters, tf, uniform, xavierNormal, xavierUniform } from '../engine/index.ts';
+import {
+  dropout,
+  linear,
+  type Parameters,
+  tf,
+  uniform,
+  xavierNormal,
+  xavierUniform,
+} from '../engine/index.ts';
 import { defineModel, type History } from './contract.ts';
 import { wantedPositions } from './layers.ts';
 import { rate } from './settings.ts';
@@ -16,12 +24,20 @@ export default defineModel({
     dropout: rate(0.3).describe('dropout of the item embeddings of a history'),
   }),
   build({ embeddingSize, hiddenSize, layers, dropout: dropRate }, { itemCount, parameters }) {
-    const table = parameters.create('item.weight', [itemCount, embeddingSize], xavierNormal) as tf.Tensor as tf.Tensor2D;
+    const table = parameters.create(
+      'item.weight',
+      [itemCount, embeddingSize],
+      xavierNormal,
+    ) as tf.Tensor as tf.Tensor2D;
     const recurrent = Array.from({ length: layers }, (_, i) =>
       gru(parameters, `gru.${i}`, i === 0 ? embeddingSize : hiddenSize, hiddenSize),
     );
     const bound = uniform(1 / Math.sqrt(hiddenSize));
-    const weight = parameters.create('dense.weight', [hiddenSize, embeddingSize], bound) as tf.Tensor as tf.Tensor2D;
+    const weight = parameters.create(
+      'dense.weight',
+      [hiddenSize, embeddingSize],
+      bound,
+    ) as tf.Tensor as tf.Tensor2D;
     const bias = parameters.create('dense.bias', [embeddingSize], bound);
     return {
       items: (items) => items.rows(table),
@@ -39,7 +55,11 @@ function gru(p: Parameters, name: string, from: number, size: number) {
   const bound = uniform(1 / Math.sqrt(size));
   const input = p.create(`${name}.input.weight`, [from, 3 * size], xavierUniform) as tf.Tensor as tf.Tensor2D;
   const inputBias = p.create(`${name}.input.bias`, [3 * size], bound);
-  const hidden = p.create(`${name}.hidden.weight`, [size, 3 * size], xavierUniform) as tf.Tensor as tf.Tensor2D;
+  const hidden = p.create(
+    `${name}.hidden.weight`,
+    [size, 3 * size],
+    xavierUniform,
+  ) as tf.Tensor as tf.Tensor2D;
   const hiddenBias = p.create(`${name}.hidden.bias`, [3 * size], bound);
 
   return (x: tf.Tensor3D, { batch, length }: History): tf.Tensor3D => {

@@ -19,5 +19,13 @@ export const models = {
   },
 };
 
-export type { BuildContext, History, Items, LossBatch, Mode, ModelDefinition, Recommender } from './contract.ts';
+export type {
+  BuildContext,
+  History,
+  Items,
+  LossBatch,
+  Mode,
+  ModelDefinition,
+  Recommender,
+} from './contract.ts';
 export { defineModel } from './contract.ts';

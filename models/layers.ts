@@ -1,4 +1,14 @@
-import { dropout, gelu, layerNorm, linear, normal, ones, type Parameters, tf, zeros } from '../engine/index.ts';
+import {
+  dropout,
+  gelu,
+  layerNorm,
+  linear,
+  normal,
+  ones,
+  type Parameters,
+  tf,
+  zeros,
+} from '../engine/index.ts';
 import type { History, Mode } from './contract.ts';
 
 /** BERT's initialisation, used by SASRec and UniSRec. */
@@ -48,7 +58,10 @@ export function transformer(p: Parameters, name: string, maxHistory: number, con
     const { length } = history;
     const placed = tf.add(vectors, tf.slice(positions, [0, 0], [length, d]));
     const x = inputNorm(placed) as tf.Tensor3D;
-    let state: Positions = { x: training ? dropout(x, config.hiddenDropout) : x, visible: causalMask(length) };
+    let state: Positions = {
+      x: training ? dropout(x, config.hiddenDropout) : x,
+      visible: causalMask(length),
+    };
     blocks.forEach((run, i) => {
       const only = i === layers - 1 && length > 1 ? history.last : undefined;
       state = run(state, only && { rows: only, lengths: history.lengths }, training);
@@ -65,7 +78,11 @@ interface Positions {
 }
 
 /** One transformer block. With `only`, queries exist for one position of every row. */
-function block(p: Parameters, name: string, { hiddenSize: d, innerSize, heads, hiddenDropout, attentionDropout }: TransformerConfig) {
+function block(
+  p: Parameters,
+  name: string,
+  { hiddenSize: d, innerSize, heads, hiddenDropout, attentionDropout }: TransformerConfig,
+) {
   const query = dense(p, `${name}.query`, d, d);
   const key = dense(p, `${name}.key`, d, d);
   const value = dense(p, `${name}.value`, d, d);
@@ -82,10 +99,14 @@ function block(p: Parameters, name: string, { hiddenSize: d, innerSize, heads, h
     const residual = only ? tf.gather(flat, only.rows) : flat;
     const queries = only ? 1 : length;
     // [batch, heads, n, d / heads]
-    const split = (t: tf.Tensor, n: number) => tf.transpose(tf.reshape(t, [batch, n, heads, d / heads]), [0, 2, 1, 3]);
+    const split = (t: tf.Tensor, n: number) =>
+      tf.transpose(tf.reshape(t, [batch, n, heads, d / heads]), [0, 2, 1, 3]);
     const logits = tf.matMul(split(query(residual), queries), split(key(flat), length), false, true);
     const mask = only ? lastMask(only.lengths, length) : visible;
-    const weights = drop(tf.softmax(tf.add(tf.mul(logits, 1 / Math.sqrt(d / heads)), mask)), attentionDropout);
+    const weights = drop(
+      tf.softmax(tf.add(tf.mul(logits, 1 / Math.sqrt(d / heads)), mask)),
+      attentionDropout,
+    );
     const mixed = tf.transpose(tf.matMul(weights, split(value(flat), length)), [0, 2, 1, 3]);
     const attended = drop(out(tf.reshape(mixed, [batch * queries, d])), hiddenDropout);
     const y = attentionNorm(tf.add(residual, attended));
@@ -108,7 +129,11 @@ function causalMask(length: number): tf.Tensor {
 
 /** [batch, 1, 1, length]: the last position of a row sees all real positions of the row. */
 function lastMask(lengths: tf.Tensor1D, length: number): tf.Tensor {
-  const index = tf.tensor(Int32Array.from({ length }, (_, j) => j), [1, length], 'int32');
+  const index = tf.tensor(
+    Int32Array.from({ length }, (_, j) => j),
+    [1, length],
+    'int32',
+  );
   const beyond = tf.greaterEqual(index, tf.reshape(lengths, [-1, 1]));
   return tf.reshape(tf.mul(tf.cast(beyond, 'float32'), -1e9), [-1, 1, 1, length]);
 }

@@ -12,7 +12,11 @@ export default defineModel({
   config: z
     .strictObject({
       ...transformerSettings(64),
-      adaptorSize: z.int().positive().default(300).describe('width of the hidden layer between text vectors and items'),
+      adaptorSize: z
+        .int()
+        .positive()
+        .default(300)
+        .describe('width of the hidden layer between text vectors and items'),
       adaptorDropout: rate(0.2).describe('dropout before each layer of the projection'),
     })
     .refine(headsDivide.check, headsDivide.message),

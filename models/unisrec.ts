@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { dropout, l2Normalize, noise, normal, type Parameters, tf, zeros } from '../engine/index.ts';
-import { contrastiveLoss } from './contrastive.ts';
 import { defineModel, type History, type Items, type Mode } from './contract.ts';
+import { contrastiveLoss } from './contrastive.ts';
 import { embedding, transformer } from './layers.ts';
 import { headsDivide, rate, transformerSettings } from './settings.ts';
 
@@ -27,10 +27,19 @@ export default defineModel({
             'a mask for every expert, as the official code does (slower)',
         ),
       temperature: z.number().positive().default(0.07).describe('cosines are divided by it'),
-      contrastWeight: z.number().min(0).default(1e-3).describe('pretrain: weight of the sequence-sequence loss'),
+      contrastWeight: z
+        .number()
+        .min(0)
+        .default(1e-3)
+        .describe('pretrain: weight of the sequence-sequence loss'),
       dropItems: rate(0.2).describe('pretrain: share of items dropped from the augmented view'),
-      dropWords: rate(0).describe('pretrain: share of words dropped from the texts of the augmented view; 0 drops items only'),
-      freezeSequence: z.boolean().default(false).describe('keep the transformer as initialised (train.init), train the rest'),
+      dropWords: rate(0).describe(
+        'pretrain: share of words dropped from the texts of the augmented view; 0 drops items only',
+      ),
+      freezeSequence: z
+        .boolean()
+        .default(false)
+        .describe('keep the transformer as initialised (train.init), train the rest'),
     })
     .refine(headsDivide.check, headsDivide.message),
   build(config, { itemCount, textDims, maxHistory, parameters }) {
@@ -47,7 +56,9 @@ export default defineModel({
     const sequence = (history: History, mode: Mode) => {
       const { batch, length } = history;
       const own = config.adaptor === 'separate' && mode.training;
-      const vectors = own ? tf.reshape(items(history.items, mode), [batch, length, hiddenSize]) : history.vectors;
+      const vectors = own
+        ? tf.reshape(items(history.items, mode), [batch, length, hiddenSize])
+        : history.vectors;
       return encode(vectors as tf.Tensor3D, history, mode);
     };
     if (stage !== 'pretrain') return { items, sequence, similarity: 'cosine', temperature };
@@ -59,11 +70,15 @@ export default defineModel({
       augmentation: { dropItems: config.dropItems, dropWords: config.dropWords },
       // Sequence-item contrast + contrastWeight x sequence-sequence contrast (Hou et al., eq. 7-9).
       loss({ history, augmented, targets, targetIds, weight }, mode) {
-        const last = (h: History) => l2Normalize(tf.reshape(sequence(h, mode), [h.batch, hiddenSize]) as tf.Tensor2D);
+        const last = (h: History) =>
+          l2Normalize(tf.reshape(sequence(h, mode), [h.batch, hiddenSize]) as tf.Tensor2D);
         const h = last(history);
         const candidates = l2Normalize(items(targets, mode));
         const contrast = (other: tf.Tensor2D) => contrastiveLoss(h, other, targetIds, weight, temperature);
-        return tf.add(contrast(candidates), tf.mul(contrast(last(augmented)), config.contrastWeight)) as tf.Scalar;
+        return tf.add(
+          contrast(candidates),
+          tf.mul(contrast(last(augmented)), config.contrastWeight),
+        ) as tf.Scalar;
       },
     };
   },
@@ -80,13 +95,22 @@ interface AdaptorConfig {
  * sum_k gate_k(x) W_k (dropout(x) - b_k), [rows, text] -> [rows, hidden] (Hou et al., eq. 2-4). The gate logits get
  * learned Gaussian noise in training.
  */
-function mixtureOfExperts(p: Parameters, textDims: number, { experts, hiddenSize, adaptorDropout, adaptor }: AdaptorConfig) {
+function mixtureOfExperts(
+  p: Parameters,
+  textDims: number,
+  { experts, hiddenSize, adaptorDropout, adaptor }: AdaptorConfig,
+) {
   // All experts' matrices side by side: one product serves them all.
-  const weight = p.create('adaptor.weight', [textDims, experts * hiddenSize], normal(0.02)) as tf.Tensor as tf.Tensor2D;
+  const weight = p.create(
+    'adaptor.weight',
+    [textDims, experts * hiddenSize],
+    normal(0.02),
+  ) as tf.Tensor as tf.Tensor2D;
   const shift = p.create('adaptor.shift', [experts, textDims], zeros);
   const gate = p.create('adaptor.gate', [textDims, experts], zeros);
   const gateNoise = p.create('adaptor.gate_noise', [textDims, experts], zeros);
-  const columns = (t: tf.Tensor, k: number, rows: number) => tf.slice(t, [0, k * hiddenSize], [rows, hiddenSize]);
+  const columns = (t: tf.Tensor, k: number, rows: number) =>
+    tf.slice(t, [0, k * hiddenSize], [rows, hiddenSize]);
 
   return (x: tf.Tensor2D, { training }: Mode): tf.Tensor2D => {
     const rows = x.shape[0];
@@ -111,7 +135,10 @@ function mixtureOfExperts(p: Parameters, textDims: number, { experts, hiddenSize
     // gate_k W_k b_k is the same for every row but for the gate: [experts, hidden] once, then one small product.
     const shifts = tf.concat(
       Array.from({ length: experts }, (_, k) =>
-        tf.matMul(tf.slice(shift, [k, 0], [1, textDims]) as tf.Tensor2D, columns(weight, k, textDims) as tf.Tensor2D),
+        tf.matMul(
+          tf.slice(shift, [k, 0], [1, textDims]) as tf.Tensor2D,
+          columns(weight, k, textDims) as tf.Tensor2D,
+        ),
       ),
       0,
     );

@@ -1,0 +1,120 @@
+import { UserError } from '../common/errors.ts';
+import { readSafetensors, requireTensor, type Safetensors, writeSafetensors } from '../common/safetensors.ts';
+import type { Optimizer, Parameters } from '../engine/index.ts';
+
+/** One epoch's line of metrics.jsonl. */
+export interface EpochRecord {
+  epoch: number;
+  loss: number;
+  valid: Record<string, number>;
+  trainSeconds: number;
+  evalSeconds: number;
+  learningRate: number;
+}
+
+/** Where a training stands: all that a resumed one needs besides tensors. */
+export interface TrainingState {
+  /** Epoch in progress, from 1, and the batches of it that are done. */
+  epoch: number;
+  batch: number;
+  /** Sum of the losses of those batches, weighted by their targets, and the targets. */
+  lossSum: number;
+  lossTargets: number;
+  /** Training seconds of the epoch so far. */
+  seconds: number;
+  optimizerSteps: number;
+  best: { epoch: number; score: number; badEpochs: number };
+  records: EpochRecord[];
+  /** Set once training is over: why it stopped. */
+  stop?: string;
+}
+
+const MOMENTS = { first: 'optimizer.first.', second: 'optimizer.second.' } as const;
+
+/** Writes parameters, Adam moments and the state into one file, atomically. */
+export async function saveCheckpoint(
+  path: string,
+  parameters: Parameters,
+  state: TrainingState,
+): Promise<void> {
+  const tensors = new Map(parameterTensors(parameters));
+  for (const [moment, prefix] of Object.entries(MOMENTS)) {
+    for (const { name, shape } of parameters.trainable()) {
+      tensors.set(prefix + name, {
+        dtype: 'F32',
+        shape,
+        data: parameters.view(name, moment as 'first' | 'second'),
+      });
+    }
+  }
+  await writeSafetensors(path, tensors, { format: 'rec-checkpoint', state: JSON.stringify(state) });
+}
+
+/** Puts a checkpoint's tensors back into the parameters and the optimizer, and returns the state. */
+export async function loadCheckpoint(
+  path: string,
+  parameters: Parameters,
+  optimizer: Optimizer,
+): Promise<TrainingState> {
+  const file = await readSafetensors(path);
+  copyParameters(file, parameters);
+  for (const [moment, prefix] of Object.entries(MOMENTS)) {
+    for (const { name, shape } of parameters.trainable()) {
+      const tensor = requireTensor(file, prefix + name, shape);
+      parameters.view(name, moment as 'first' | 'second').set(tensor.data as Float32Array);
+    }
+  }
+  const state = JSON.parse(file.metadata.state ?? 'null') as TrainingState | null;
+  if (!state) throw new UserError(`${path}: has no training state; it is not a checkpoint to resume from`);
+  optimizer.steps = state.optimizerSteps;
+  return state;
+}
+
+/** Writes the parameters alone: a model to use. */
+export async function saveParameters(
+  path: string,
+  parameters: Parameters,
+  metadata: Record<string, string>,
+): Promise<void> {
+  await writeSafetensors(path, parameterTensors(parameters), metadata);
+}
+
+/** Reads all parameters of a model. @throws UserError for a missing tensor or another shape. */
+export async function loadParameters(path: string, parameters: Parameters): Promise<void> {
+  copyParameters(await readSafetensors(path), parameters);
+}
+
+/**
+ * Starts from another model: copies the tensors whose name and shape agree.
+ * @returns the names of the parameters that found none
+ */
+export async function initializeFrom(path: string, parameters: Parameters): Promise<string[]> {
+  const file = await readSafetensors(path, { float32: true });
+  const fresh: string[] = [];
+  for (const { name, shape, values } of parameters.all()) {
+    const tensor = file.tensors.get(name);
+    if (tensor && tensor.dtype !== 'I64' && String(tensor.shape) === String(shape))
+      values.set(tensor.data as Float32Array);
+    else fresh.push(name);
+  }
+  if (fresh.length === parameters.all().length) {
+    throw new UserError(
+      `${path}: no tensor of it has the name and shape of one of this model's (train.init)`,
+    );
+  }
+  return fresh;
+}
+
+function parameterTensors(
+  parameters: Parameters,
+): Map<string, { dtype: 'F32'; shape: readonly number[]; data: Float32Array }> {
+  return new Map(
+    parameters.all().map(({ name, shape, values }) => [name, { dtype: 'F32', shape, data: values }]),
+  );
+}
+
+function copyParameters(file: Safetensors, parameters: Parameters): void {
+  for (const { name, shape, values } of parameters.all()) {
+    values.set(requireTensor(file, name, shape).data as Float32Array);
+  }
+}

@@ -1,0 +1,139 @@
+import { stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { UsageError, UserError } from '../common/errors.ts';
+import type { Progress } from '../common/progress.ts';
+import { configsFolder } from '../configs/catalogue.ts';
+import type { RunOptions } from '../configs/options.ts';
+import { type ResolvedRun, resolveRun } from '../configs/run.ts';
+import { dropWords } from '../data/augment.ts';
+import { type Dataset, loadDataset, resolveSource } from '../data/index.ts';
+import { embedTexts, encoders } from '../encoders/index.ts';
+import { type Device, openDevice, Parameters } from '../engine/index.ts';
+import { type ModelDefinition, models, type Recommender } from '../models/index.ts';
+import { initializeFrom } from './checkpoint.ts';
+import type { TextTable } from './objective.ts';
+import { reportedTopk } from './result.ts';
+import { ModelScorer } from './scorer.ts';
+
+type Run = ResolvedRun<
+  ModelDefinition,
+  (typeof encoders)['all'] extends () => readonly (infer E)[] ? E : never
+>;
+
+/** All that a run works with, made ready: data, text vectors, model, device. */
+export interface Experiment {
+  run: Run;
+  dataset: Dataset;
+  text: TextTable;
+  /** Vectors of the texts with words dropped, for a model whose own loss asks for them. */
+  droppedText: TextTable;
+  parameters: Parameters;
+  model: Recommender;
+  device: Device;
+  scorer: ModelScorer;
+  progress: Progress;
+}
+
+/** Decides every setting of a run, and checks what the schemas cannot. */
+export function resolveExperiment(options: RunOptions, progress: Progress): Run {
+  const run = resolveRun(options, { models, encoders, folder: configsFolder }) as Run;
+  for (const note of run.notes) progress.warning(note);
+  checkMetric(run);
+  return run;
+}
+
+function checkMetric(run: Run): void {
+  const { metric } = run.train;
+  if (/^(recall|ndcg|mrr|hit|precision|map)@[1-9]\d*$/.test(metric)) return;
+  throw new UsageError(
+    `train.metric '${metric}' (from ${run.origins['train.metric']}) must be one of recall, ndcg, mrr, hit, precision or map, ` +
+      `with '@' and a list length: one of [${reportedTopk({
+        eval: run.eval,
+        train: { ...run.train, metric: `ndcg@${run.eval.topk[0]}` },
+      })
+        .map((k) => `ndcg@${k}`)
+        .join(', ')}]`,
+  );
+}
+
+/** Loads the data, embeds the texts, builds the model. */
+export async function openExperiment(run: Run, progress: Progress): Promise<Experiment> {
+  const threads = run.threads || undefined;
+  const device = openDevice(run.device, { threads });
+  const definition = run.model.entry;
+  const dataset = await loadDataset(resolveSource(run.dataset), run.data, { progress, seed: run.seed });
+  if (dataset.synthetic) progress.note(`dataset '${dataset.name}' is synthetic: generated, not real`);
+  const text = definition.input === 'id' ? undefined : await embedItems(run, dataset, progress);
+  const parameters = new Parameters({ seed: run.seed });
+  const { maxHistory, init } = run.train;
+  const model = definition.build(run.model.settings, {
+    itemCount: dataset.itemCount,
+    textDims: text?.shape[1] ?? 0,
+    maxHistory,
+    parameters,
+  });
+  if (init) await startFrom(init, parameters, progress);
+  const droppedText = await embedDropped(run, model, dataset, progress);
+  const scorer = new ModelScorer(model, dataset, text, maxHistory, { parameters, device });
+  return { run, dataset, text, droppedText, parameters, model, device, scorer, progress };
+}
+
+async function embedItems(
+  run: Run,
+  dataset: Dataset,
+  progress: Progress,
+  texts = dataset.itemTexts,
+): Promise<TextTable> {
+  const { entry, name, settings } = run.encoder!;
+  const context = { seed: run.seed, threads: run.threads, progress, featureFile: dataset.featureFile };
+  const job = { entry, name, settings, texts, rows: dataset.itemCount };
+  const { rows, dims, values } = await embedTexts(job, context);
+  return { dtype: 'float32', shape: [rows, dims], data: values };
+}
+
+/** The texts again with words dropped, where the model's own loss contrasts histories with such a view. */
+async function embedDropped(
+  run: Run,
+  model: Recommender,
+  dataset: Dataset,
+  progress: Progress,
+): Promise<TextTable> {
+  const rate = model.augmentation?.dropWords ?? 0;
+  if (!rate) return undefined;
+  const texts = dataset.itemTexts?.map((text, i) => dropWords(text, rate, run.seed, i));
+  if (!texts)
+    throw new UserError(
+      `dataset '${dataset.name}' has no item texts to drop words from; set model.dropWords to 0`,
+    );
+  const { entry, settings } = run.encoder!;
+  const encoder = await entry.open(settings, {
+    seed: run.seed,
+    threads: run.threads,
+    progress,
+    featureFile: dataset.featureFile,
+    rows: dataset.itemCount,
+  });
+  const dependsOn = encoder.rowsDependOn;
+  await encoder.close();
+  if (dependsOn !== 'text') {
+    throw new UsageError(
+      `model.dropWords needs an encoder whose vectors depend on one text each; those of '${run.encoder!.name}' do not. Set model.dropWords to 0.`,
+    );
+  }
+  return embedItems(run, dataset, progress, texts);
+}
+
+async function startFrom(init: string, parameters: Parameters, progress: Progress): Promise<void> {
+  const isFolder = await stat(init).then(
+    (s) => s.isDirectory(),
+    () => false,
+  );
+  const fresh = await initializeFrom(isFolder ? join(init, 'best.safetensors') : init, parameters);
+  progress.note(`start from ${init}${fresh.length ? `; not in it, so new: ${fresh.join(', ')}` : ''}`);
+}
+
+/** Frees the compiled sessions and the variables. */
+export async function closeExperiment({ scorer, parameters }: Experiment): Promise<void> {
+  await scorer.close();
+  parameters.dispose();
+}

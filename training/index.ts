@@ -1,0 +1,147 @@
+import { existsSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { Cancelled, UserError } from '../common/errors.ts';
+import { ensureWritableFolder, hashJson } from '../common/files.ts';
+import type { Progress } from '../common/progress.ts';
+import type { RunOptions } from '../configs/options.ts';
+import { rankAll } from '../evaluation/ranking.ts';
+import { loadCheckpoint, loadParameters, saveCheckpoint, saveParameters } from './checkpoint.ts';
+import { closeExperiment, type Experiment, openExperiment, resolveExperiment } from './experiment.ts';
+import { evaluateModel, type RunResult, reportedTopk, runResult } from './result.ts';
+import { RunFolder } from './run-folder.ts';
+import { Trainer } from './trainer.ts';
+
+export type { RunResult } from './result.ts';
+
+/** Trains and evaluates a model as the options say; leaves a run folder. */
+export async function runExperiment(options: RunOptions, progress: Progress): Promise<RunResult> {
+  const started = performance.now();
+  const run = resolveExperiment(options, progress);
+  await ensureWritableFolder(options.runs);
+  const experiment = await openExperiment(run, progress);
+  const words = [experiment.dataset.name, run.model.entry.name, ...(run.encoder ? [run.encoder.name] : [])];
+  const folder = await RunFolder.create(
+    options.runs,
+    words,
+    hashJson(run.config),
+    run.yaml,
+    experiment.dataset.manifest,
+  );
+  progress.run(folder.shown);
+  return train(experiment, folder, started, false);
+}
+
+/** Takes up an interrupted run at its last checkpoint; the outcome is that of a run without interruption. */
+export async function resumeExperiment(options: RunOptions, progress: Progress): Promise<RunResult> {
+  const started = performance.now();
+  const folder = openFolder(options.resume ?? '');
+  progress.run(folder.shown);
+  if (existsSync(folder.file('result.json'))) {
+    progress.note(`${folder.shown} is finished: this is its result`);
+    return folder.readResult<RunResult>();
+  }
+  const run = resolveExperiment(
+    { set: [], config: folder.file('config.yaml'), runs: options.runs },
+    progress,
+  );
+  return train(await openExperiment(run, progress), folder, started, true);
+}
+
+/** Evaluates a run's best checkpoint anew; `set` may change evaluation settings, e.g. eval.topk. */
+export async function evaluateRun(
+  options: { folder: string; set: string[]; device?: string; threads?: string },
+  progress: Progress,
+): Promise<RunResult> {
+  const started = performance.now();
+  const folder = openFolder(options.folder);
+  if (!existsSync(folder.best))
+    throw new UserError(`${folder.shown}: no best.safetensors in it; the run has not finished an epoch`);
+  const { set, device, threads } = options;
+  const run = resolveExperiment(
+    { set, device, threads, config: folder.file('config.yaml'), runs: '' },
+    progress,
+  );
+  const experiment = await openExperiment(run, progress);
+  try {
+    await loadParameters(folder.best, experiment.parameters);
+    const { evalRowsPerSecond, ...evaluated } = await evaluateModel(experiment);
+    const before = existsSync(folder.file('result.json')) ? await folder.readResult<RunResult>() : undefined;
+    return {
+      ...evaluated,
+      epochs: before?.epochs ?? { run: 0, best: 0, stop: 'not trained to the end' },
+      timing: {
+        trainSecondsPerEpoch: before?.timing.trainSecondsPerEpoch ?? 0,
+        evalRowsPerSecond,
+        totalSeconds: Number(((performance.now() - started) / 1000).toPrecision(4)),
+      },
+      peakRssMb: Math.round(process.resourceUsage().maxRSS / 1024),
+      run: folder.shown,
+    };
+  } finally {
+    await closeExperiment(experiment);
+  }
+}
+
+function openFolder(path: string): RunFolder {
+  const folder = new RunFolder(resolve(path));
+  if (!existsSync(folder.file('config.yaml')))
+    throw new UserError(`${path}: not a run folder (it has no config.yaml)`);
+  return folder;
+}
+
+async function train(
+  experiment: Experiment,
+  folder: RunFolder,
+  started: number,
+  resumed: boolean,
+): Promise<RunResult> {
+  const { run, dataset, parameters, scorer, progress } = experiment;
+  const settings = run.train;
+  const trainer = new Trainer({ ...experiment, settings, seed: run.seed });
+  const save = () => saveCheckpoint(folder.last, parameters, trainer.state);
+  try {
+    if (resumed) {
+      // A run that was killed before its first checkpoint begins anew.
+      if (existsSync(folder.last)) {
+        Object.assign(trainer.state, await loadCheckpoint(folder.last, parameters, trainer.optimizer));
+      }
+      await folder.rewind(trainer.state);
+      progress.note(`resumed at epoch ${trainer.state.epoch}, step ${trainer.state.batch + 1}`);
+    }
+    let saved = performance.now();
+    await trainer.run({
+      async validate() {
+        await scorer.refresh();
+        const options = { ...run.eval, topk: reportedTopk(run), lists: false, progress };
+        return (await rankAll(dataset, dataset.valid, scorer, options)).metrics;
+      },
+      async onEpoch(record, improved) {
+        if (improved)
+          await saveParameters(folder.best, parameters, {
+            model: run.model.entry.name,
+            epoch: String(record.epoch),
+          });
+        await folder.addEpoch(record);
+        const { epoch, loss, valid, trainSeconds, evalSeconds } = record;
+        progress.epoch({ epoch, loss, ...valid, trainSeconds, evalSeconds, best: improved });
+      },
+      async onCheckpoint(_, force) {
+        const now = performance.now();
+        if (!force && now - saved < settings.checkpointSeconds * 1000) return;
+        await save();
+        saved = performance.now();
+      },
+    });
+    await loadParameters(folder.best, parameters);
+    const result = await runResult(experiment, trainer.state, started, folder.shown);
+    await folder.finish(result, trainer.state, settings.metric);
+    return result;
+  } catch (error) {
+    // What was trained so far is kept: the state is whole after every step.
+    if (error instanceof Cancelled && trainer.state.optimizerSteps > 0 && !trainer.state.stop) await save();
+    throw error;
+  } finally {
+    await trainer.close();
+    await closeExperiment(experiment);
+  }
+}

@@ -1,0 +1,176 @@
+import { UserError } from '../common/errors.ts';
+import type { Progress } from '../common/progress.ts';
+import { seeded } from '../common/random.ts';
+import { dropItems } from '../data/augment.ts';
+import { type Batch, Batches } from '../data/batches.ts';
+import type { Dataset } from '../data/dataset.ts';
+import { planWindows } from '../data/windows.ts';
+import {
+  type Compiled,
+  compileGradients,
+  cosineSchedule,
+  type Device,
+  type Feeds,
+  linearSchedule,
+  Optimizer,
+  type Parameters,
+} from '../engine/index.ts';
+import type { Metrics } from '../evaluation/metrics.ts';
+import type { Recommender } from '../models/index.ts';
+import type { EpochRecord, TrainingState } from './checkpoint.ts';
+import { augmentedFeeds, feedsOf, type TextTable, trainingLoss } from './objective.ts';
+import type { TrainSettings } from './settings.ts';
+
+/** What a training works on. */
+export interface TrainerOptions {
+  model: Recommender;
+  parameters: Parameters;
+  dataset: Dataset;
+  text: TextTable;
+  /** Vectors of the texts with words dropped, for a model whose own loss asks for them. */
+  droppedText?: TextTable;
+  settings: TrainSettings;
+  seed: number;
+  device: Device;
+  progress: Progress;
+}
+
+/** What happens between batches and epochs, in the hands of whoever owns the run folder. */
+export interface TrainerHooks {
+  /** Validation metrics of the present parameters. */
+  validate(): Promise<Metrics>;
+  /** An epoch has ended; `improved` says that it is the best so far. */
+  onEpoch(record: EpochRecord, improved: boolean): Promise<void>;
+  /** A good moment to write a checkpoint: after every batch, and with `force` at the end. */
+  onCheckpoint(state: TrainingState, force: boolean): Promise<void>;
+}
+
+/** Trains a model with early stopping on a validation metric. */
+export class Trainer {
+  readonly optimizer: Optimizer;
+  readonly state: TrainingState = {
+    epoch: 1,
+    batch: 0,
+    lossSum: 0,
+    lossTargets: 0,
+    seconds: 0,
+    optimizerSteps: 0,
+    best: { epoch: 0, score: -1, badEpochs: 0 },
+    records: [],
+  };
+  readonly #options: TrainerOptions;
+  readonly #batches: Batches;
+  readonly #step: Compiled;
+
+  constructor(options: TrainerOptions) {
+    const { model, parameters, dataset, settings, device } = options;
+    this.#options = options;
+    // A loss of the model's own compares one history a row with another view of it.
+    const mode = model.loss ? 'rows' : settings.windows;
+    const windows = planWindows(dataset.train, settings.maxHistory, mode);
+    this.#batches = new Batches(dataset.pool, windows, settings.batchSize);
+    this.optimizer = new Optimizer(parameters, {
+      type: settings.optimizer,
+      learningRate: settings.learningRate,
+      weightDecay: settings.weightDecay,
+      clipNorm: settings.clipNorm || undefined,
+      schedule: this.#schedule(),
+    });
+    this.#step = compileGradients(trainingLoss(model, dataset.itemCount), { parameters, device });
+  }
+
+  #schedule() {
+    const { schedule, warmupSteps, epochs } = this.#options.settings;
+    const total = epochs * this.#batches.count;
+    if (schedule === 'linear') return linearSchedule(warmupSteps, total);
+    if (schedule === 'cosine') return cosineSchedule(warmupSteps, total);
+    return warmupSteps ? (step: number) => Math.min(1, step / warmupSteps) : undefined;
+  }
+
+  /** Trains until the epochs or the patience are used up. Interrupted, it leaves a state to take up again. */
+  async run(hooks: TrainerHooks): Promise<void> {
+    const { settings } = this.#options;
+    const { state } = this;
+    while (!state.stop) {
+      await this.#trainEpoch(hooks);
+      const started = performance.now();
+      const valid = await hooks.validate();
+      const improved = this.#judge(valid);
+      const record: EpochRecord = {
+        epoch: state.epoch,
+        loss: state.lossSum / state.lossTargets,
+        valid,
+        trainSeconds: state.seconds,
+        evalSeconds: (performance.now() - started) / 1000,
+        learningRate: this.optimizer.learningRate,
+      };
+      state.records.push(record);
+      if (state.best.badEpochs > settings.patience) {
+        state.stop = `no better ${settings.metric} in ${state.best.badEpochs} epochs`;
+      } else if (state.epoch === settings.epochs) state.stop = `all ${settings.epochs} epochs`;
+      Object.assign(state, { epoch: state.epoch + 1, batch: 0, lossSum: 0, lossTargets: 0, seconds: 0 });
+      await hooks.onEpoch(record, improved);
+      await hooks.onCheckpoint(state, state.stop !== undefined);
+    }
+  }
+
+  async #trainEpoch(hooks: TrainerHooks): Promise<void> {
+    const { progress, seed, text } = this.#options;
+    const { state, optimizer } = this;
+    const plan = this.#batches.epoch(seed, state.epoch);
+    progress.begin(`epoch ${state.epoch}`, 'steps', plan.count);
+    let started = performance.now();
+    while (state.batch < plan.count) {
+      const batch = plan.batch(state.batch);
+      const feeds = { ...feedsOf(batch, text), ...this.#augment(batch, optimizer.steps + 1) };
+      const { loss } = await this.#step(feeds, { seed, step: optimizer.steps + 1 });
+      this.#checkLoss(loss.data[0]);
+      optimizer.step();
+      state.optimizerSteps = optimizer.steps;
+      state.batch++;
+      state.lossSum += loss.data[0] * batch.targetCount;
+      state.lossTargets += batch.targetCount;
+      const now = performance.now();
+      state.seconds += (now - started) / 1000;
+      started = now;
+      if (state.batch < plan.count) await hooks.onCheckpoint(state, false);
+      progress.advance(state.batch, plan.count);
+    }
+    progress.end();
+  }
+
+  /** The other view of a batch for a model's own loss: with items dropped, or with words of all texts. */
+  #augment(batch: Batch, step: number): Feeds {
+    const { model, seed, droppedText } = this.#options;
+    if (!model.loss) return {};
+    const words = droppedText !== undefined && seeded(seed, 'augmentation', step).uniform() < 0.5;
+    const rate = words ? 0 : (model.augmentation?.dropItems ?? 0);
+    return augmentedFeeds(batch, dropItems(batch, rate, seed, step), words ? droppedText : undefined);
+  }
+
+  #checkLoss(loss: number): void {
+    if (Number.isFinite(loss)) return;
+    const { epoch, batch } = this.state;
+    throw new UserError(
+      `training diverged: the loss is ${loss} at epoch ${epoch}, step ${batch + 1}; lower train.learningRate ` +
+        `(now ${this.optimizer.learningRate}), or set train.clipNorm, e.g. --set train.clipNorm=1`,
+    );
+  }
+
+  /** Early stopping as RecBole does it: the metric rounded to four decimals, a tie counts as an improvement. */
+  #judge(valid: Metrics): boolean {
+    const { metric } = this.#options.settings;
+    const { best } = this.state;
+    const score = Math.round(valid[metric] * 1e4);
+    if (score < best.score) {
+      best.badEpochs++;
+      return false;
+    }
+    this.state.best = { epoch: this.state.epoch, score, badEpochs: 0 };
+    return true;
+  }
+
+  close(): Promise<void> {
+    return this.#step.close();
+  }
+}
