@@ -33,7 +33,7 @@ export interface Rows {
   target: Int32Array;
 }
 
-/** A float32 matrix [rows, dims], little-endian, row-major, without a header; row r belongs to item `r - offset`. */
+/** A float32 matrix [rows, dims], little-endian, row-major, without a header; row i belongs to item i. */
 export interface FeatureFile {
   path: string;
   dims: number;

@@ -10,20 +10,20 @@ import { type ItemFields, itemText } from './text.ts';
 export const demoParameters = z.strictObject({
   seed: z.int().default(1).describe('another seed makes another shop with other users'),
   users: z.int().min(10).default(2000).describe('users'),
-  items: z.int().min(60).default(900).describe('items of the catalogue; some may never be bought'),
+  items: z.int().min(60).default(1000).describe('items of the catalogue; some may never be bought'),
   meanLength: z.number().min(4).max(60).default(7).describe('mean interactions of a user; 4 at least'),
   newcomers: z
     .number()
     .min(0)
     .max(0.9)
-    .default(0.35)
+    .default(0.5)
     .describe('share of items that enter the shop late, rare or unseen in training'),
 });
 
 export type DemoParameters = z.output<typeof demoParameters>;
 
 /** Version of the generator: part of a prepared dataset's identity. */
-const version = 1;
+const version = 2;
 
 interface Product {
   department: number;
@@ -120,7 +120,7 @@ function makeProducts({ seed, items, newcomers }: DemoParameters): Product[] {
       line: (department * 100 + brand) * 2 + half,
       style,
       release: random.uniform() < newcomers ? 0.84 + 0.15 * random.uniform() : 0,
-      appeal: 0.8 * random.normal(),
+      appeal: 0.4 * random.normal(),
       fields: describe(kind, random),
     };
   });
@@ -148,7 +148,7 @@ function describe(
     title: `${brand} ${model} ${name}, ${style.finish}`,
     features,
     categories: [department.name, type.names[0]],
-    description: [`${name} from ${brand}. ${pick(type.about)}.`],
+    description: [`${name} from ${brand}. ${pick(type.about)}`],
   };
 }
 

@@ -52,6 +52,11 @@ export function prepare(reading: Reading, settings: DataSettings, seed: number, 
   return number(reading, pooled, steps, tiesName(reading, settings));
 }
 
+/** An entry of the manifest; without a key where there is no note, so that it equals itself after JSON. */
+function step(rule: string, unit: string, before: number, after: number, note?: string) {
+  return { rule, unit, in: before, out: after, ...(note !== undefined && { note }) };
+}
+
 function tiesName(reading: Reading, settings: DataSettings): string {
   if (reading.rows) return "the files' histories";
   return settings.ties === 'random' ? 'random order' : 'file order';
@@ -66,14 +71,14 @@ function pooledFromInteractions(
 ): PooledRows {
   let kept = reading.interactions as Interactions;
   const record = (rule: string, next: Interactions, note?: string): void => {
-    steps.push({ rule, unit: 'interactions', in: kept.user.length, out: next.user.length, note });
+    steps.push(step(rule, 'interactions', kept.user.length, next.user.length, note));
     kept = next;
   };
   const count = kept.user.length;
   const { time, wereSeconds } = timesInMilliseconds(kept.time);
   kept = { ...kept, time };
   const note = wereSeconds ? 'timestamps were in seconds' : undefined;
-  steps.push({ rule: 'read interactions', unit: 'rows', in: count + badRows, out: count, note });
+  steps.push(step('read interactions', 'rows', count + badRows, count, note));
   if (settings.dedupe) record('keep the earliest of a user and an item', dedupe(kept));
   if (settings.kcore > 0)
     record(`${settings.kcore}-core`, kCore(kept, settings.kcore), coreNote(kept, settings));
@@ -99,13 +104,7 @@ function assignSplit(kept: Interactions, settings: DataSettings, steps: Manifest
   const n = kept.user.length;
   if (settings.split === 'timestamp') {
     const [t1, t2] = settings.timestamps;
-    steps.push({
-      rule: 'split by timestamp',
-      unit: 'interactions',
-      in: n,
-      out: n,
-      note: `t1 ${t1}, t2 ${t2} (ms)`,
-    });
+    steps.push(step('split by timestamp', 'interactions', n, n, `t1 ${t1}, t2 ${t2} (ms)`));
     return splitByTimestamp(kept.time, settings.timestamps);
   }
   if (settings.split === 'files' || (settings.split === 'auto' && kept.split)) {
@@ -113,14 +112,14 @@ function assignSplit(kept: Interactions, settings: DataSettings, steps: Manifest
       throw new UsageError(
         'data.split=files needs a source with train, valid and test files; this one has none.',
       );
-    steps.push({ rule: "the files' split", unit: 'interactions', in: n, out: n });
+    steps.push(step("the files' split", 'interactions', n, n));
     return kept.split;
   }
   const short = countsOf(kept.user).filter((length) => length > 0 && length < 3).length;
   const note = short
     ? `${short} users have fewer than 3 interactions and lack a train or valid one`
     : undefined;
-  steps.push({ rule: 'split leave-last-out', unit: 'interactions', in: n, out: n, note });
+  steps.push(step('split leave-last-out', 'interactions', n, n, note));
   return splitLeaveLastOut(kept.user);
 }
 
@@ -137,12 +136,7 @@ function pooledFromHistories(
     );
   const size = (rows: Record<SplitName, HistoryRows>): number =>
     splitNames.reduce((sum, split) => sum + rows[split].user.length, 0);
-  steps.push({
-    rule: 'read rows with histories',
-    unit: 'rows',
-    in: size(source) + badRows,
-    out: size(source),
-  });
+  steps.push(step('read rows with histories', 'rows', size(source) + badRows, size(source)));
   let kept = source;
   const has = metadataTest(reading);
   if (has) {
@@ -152,13 +146,7 @@ function pooledFromHistories(
       test: keepItemsOfHistories(source.test, has),
     };
     const note = metadataNote(reading.texts);
-    steps.push({
-      rule: 'drop items without metadata',
-      unit: 'rows',
-      in: size(source),
-      out: size(kept),
-      note,
-    });
+    steps.push(step('drop items without metadata', 'rows', size(source), size(kept), note));
   }
   const pooled = rowsOfHistories(kept);
   recordEmpty(steps, size(kept), pooled.emptyHistories);
@@ -182,7 +170,7 @@ function metadataNote(texts: ItemTexts | undefined): string | undefined {
 }
 
 function recordEmpty(steps: Manifest['steps'], rows: number, empty: number): void {
-  steps.push({ rule: 'drop rows with an empty history', unit: 'rows', in: rows, out: rows - empty });
+  steps.push(step('drop rows with an empty history', 'rows', rows, rows - empty));
 }
 
 function requireSplits(pooled: PooledRows, kept: Interactions, settings: DataSettings): void {
@@ -211,12 +199,12 @@ function number(reading: Reading, pooled: PooledRows, steps: Manifest['steps'], 
   const note = reading.candidates
     ? "the source's own list, in its order"
     : 'those of the rows, in order of first appearance (train, valid, test; a target before its history)';
-  steps.push({ rule: 'candidate items', unit: 'items', in: names.length, out: order.length, note });
+  steps.push(step('candidate items', 'items', names.length, order.length, note));
   const itemIds = Array.from(order, (item) => names[item]);
   const itemTexts = reading.texts && itemIds.map((id) => reading.texts?.texts.get(id) ?? '');
   if (itemTexts) {
     const withText = itemTexts.filter(Boolean).length;
-    steps.push({ rule: 'items with a text', unit: 'items', in: order.length, out: withText });
+    steps.push(step('items with a text', 'items', order.length, withText));
   }
   const newUser = new Int32Array(reading.users.names.length).fill(-1);
   let userCount = 0;

@@ -1,4 +1,3 @@
-import { pipeline } from 'node:stream/promises';
 import { type CsvError, type Info, parse } from 'csv-parse';
 import { nearest, UserError } from '../../common/errors.ts';
 import type { Progress } from '../../common/progress.ts';
@@ -22,6 +21,7 @@ export async function readCsv(
   let use: UseRow | undefined;
   let width = 0;
   let rows = 0;
+  const skipped: { line: number; reason: string }[] = [];
   const parser = parse({
     bom: true,
     info: true,
@@ -29,13 +29,24 @@ export async function readCsv(
     skip_empty_lines: true,
     skip_records_with_error: true,
     on_skip: (error: CsvError | undefined) => {
-      rows++;
-      bad.add(path, `broken CSV quoting (${error?.code ?? 'unknown'})`, Number(error?.lines ?? at.line));
+      skipped.push({ line: Number(error?.lines), reason: `broken CSV quoting (${error?.code})` });
     },
   });
-  const consume = async (records: AsyncIterable<{ record: string[]; info: Info }>): Promise<void> => {
-    for await (const { record, info } of records) {
+  /** The parser runs ahead of the rows: what it skipped is counted in the order of the file. */
+  const countSkipped = (before: number): void => {
+    while (skipped.length && skipped[0].line < before) {
+      const { reason, line } = skipped.shift() as (typeof skipped)[number];
+      rows++;
+      bad.add(path, reason, line);
+    }
+  };
+  const source = readStream(path, progress, at);
+  source.on('error', (error) => parser.destroy(error));
+  source.pipe(parser);
+  try {
+    for await (const { record, info } of parser as AsyncIterable<{ record: string[]; info: Info }>) {
       at.line = info.lines;
+      countSkipped(info.lines);
       if (!use) {
         width = record.length;
         use = open(record);
@@ -45,8 +56,10 @@ export async function readCsv(
       if (record.length === width) use(record, info.lines);
       else bad.add(path, `${record.length} columns where the header has ${width}`, info.lines);
     }
-  };
-  await pipeline(readStream(path, progress, at), parser, consume);
+    countSkipped(Number.POSITIVE_INFINITY);
+  } finally {
+    source.destroy();
+  }
   if (!use) throw new UserError(`${path}: the file is empty; a header line was expected.`);
   return rows;
 }
