@@ -6,24 +6,39 @@ export interface EncoderContext {
   seed: number;
   threads: number;
   progress: Progress;
+  /** How many vectors will be wanted, where that is known. */
+  rows?: number;
   /** A ready-made matrix beside the dataset, for encoders that read one. */
   featureFile?: { path: string; dims: number };
 }
 
-/** An encoder made ready: its weights are found and read, it can embed texts. */
+/** An encoder made ready: its weights are found, it can embed texts. */
 export interface TextEncoder {
   /** Width of a vector. */
   dims: number;
   /** Hash of all that decides the vectors except the texts: weights, pooling, length, settings. */
   fingerprint: string;
   /**
-   * Embeds texts in order, handing over blocks of rows as they are ready: `onRows(first, values)` with values
-   * [n, dims]. `from` rows are already at hand (a resumed job) and are skipped.
+   * What decides a row: its own text, the whole corpus (an encoder fitted to it), or only its position (a ready-made
+   * matrix, for which texts are not looked at).
    */
-  embed(texts: readonly string[], onRows: (first: number, values: Float32Array) => Promise<void>, from?: number): Promise<void>;
-  /** False where a vector depends on the other texts too (an encoder fitted on the corpus). */
-  independentRows: boolean;
+  rowsDependOn: 'text' | 'corpus' | 'position';
+  /**
+   * Embeds texts in order, handing over consecutive blocks of rows as they are ready: `onRows(first, values)` with
+   * values [n, dims], which are the receiver's only until it returns.
+   */
+  embed(
+    texts: readonly string[],
+    onRows: (first: number, values: Float32Array) => Promise<void>,
+  ): Promise<void>;
   close(): Promise<void>;
+}
+
+/** Whether what an encoder reads is on this machine. */
+export interface WeightsStatus {
+  atHand: boolean;
+  /** The folder or file found, or what to get and where to put it. */
+  where: string;
 }
 
 /** A family of encoders, as registered: name, documented parameters, and how to make one ready. */
@@ -32,6 +47,8 @@ export interface EncoderDefinition<S extends z.ZodObject = z.ZodObject> {
   summary: string;
   config: S;
   open(config: z.output<S>, context: EncoderContext): Promise<TextEncoder>;
+  /** Where the weights would be read from; left out by families that read none. */
+  weights?(config: z.output<S>): Promise<WeightsStatus>;
 }
 
 /** Declares an encoder; the identity function, for the types. */

@@ -1,0 +1,182 @@
+import { UserError } from '../common/errors.ts';
+import { hashJson } from '../common/files.ts';
+import type { Progress } from '../common/progress.ts';
+import type { EncoderContext, EncoderDefinition, TextEncoder, TextVectors } from './contract.ts';
+import { hashTexts, Shards } from './shards.ts';
+
+/** Which encoder, with its settings resolved, embeds what. */
+export interface EmbedJob {
+  /** The family, and the name shown in results ('lsa', 'blair-base'). */
+  entry: EncoderDefinition;
+  name: string;
+  settings: Record<string, unknown>;
+  /** One text an item; undefined where the dataset has none, which ready-made matrices do not mind. */
+  texts?: readonly string[];
+  rows: number;
+  /** False keeps nothing on disk. */
+  cache?: boolean;
+}
+
+/**
+ * The vectors of a dataset's texts, from the cache as far as they are there. Identical texts are embedded once; an
+ * item without text gets a zero vector. Interrupted work is taken up where its last finished shard ended.
+ * @returns vectors [rows, dims]
+ * @throws UserError where there are no texts to embed, a vector is not finite, or the encoder's files are unusable.
+ */
+export async function embedTexts(job: EmbedJob, context: EncoderContext): Promise<TextVectors> {
+  const encoder = await job.entry.open(job.settings, { ...context, rows: job.rows });
+  try {
+    return encoder.rowsDependOn === 'position'
+      ? await readReadyMade(job, encoder, context)
+      : await embedDistinct(job, encoder, context);
+  } finally {
+    await encoder.close();
+  }
+}
+
+async function readReadyMade(
+  job: EmbedJob,
+  encoder: TextEncoder,
+  { progress }: EncoderContext,
+): Promise<TextVectors> {
+  const { rows, name } = job;
+  const { dims, fingerprint } = encoder;
+  const values = new Float32Array(rows * dims);
+  progress.begin(`reading ${name}`, 'rows', rows);
+  await encoder.embed(job.texts ?? new Array<string>(rows).fill(''), async (first, block) => {
+    const bad = findNotFinite(block);
+    if (bad >= 0) {
+      const row = first + Math.floor(bad / dims);
+      throw new UserError(
+        `${name}: row ${row}, column ${bad % dims} (both from 0) is ${block[bad]}, not a number`,
+      );
+    }
+    values.set(block, first * dims);
+    progress.advance(first + block.length / dims);
+  });
+  progress.end();
+  return { rows, dims, values, name, hash: fingerprint };
+}
+
+async function embedDistinct(
+  job: EmbedJob,
+  encoder: TextEncoder,
+  context: EncoderContext,
+): Promise<TextVectors> {
+  const { texts, rows, name } = job;
+  const { dims, fingerprint } = encoder;
+  if (!texts)
+    throw new UserError(
+      `encoder ${name} needs item texts, and the dataset has none; give ready-made vectors with file:PATH`,
+    );
+  const firstRow = firstRows(texts);
+  warnOfEmpty(firstRow, name, context.progress);
+  // Longest first: batches hold texts of like length, and memory peaks at the start.
+  const order = [...firstRow.keys()].filter((row) => firstRow[row] === row);
+  order.sort((a, b) => texts[b].length - texts[a].length);
+  const distinct = order.map((row) => texts[row]);
+
+  const values = new Float32Array(rows * dims);
+  const place = (first: number, block: Float32Array) => {
+    for (let i = 0; i * dims < block.length; i++)
+      values.set(block.subarray(i * dims, (i + 1) * dims), order[first + i] * dims);
+  };
+  const manifest = { name, fingerprint, textsHash: hashTexts(distinct), rows: distinct.length, dims };
+  await embedShards(
+    distinct,
+    encoder,
+    new Shards(manifest, job.cache !== false, context.progress),
+    place,
+    context,
+  );
+  for (let row = 0; row < rows; row++)
+    if (firstRow[row] >= 0 && firstRow[row] !== row)
+      values.copyWithin(row * dims, firstRow[row] * dims, (firstRow[row] + 1) * dims);
+  return { rows, dims, values, name, hash: hashJson({ fingerprint, texts: hashTexts(texts) }) };
+}
+
+/** For every row the first row with the same text; -1 where there is no text. */
+function firstRows(texts: readonly string[]): Int32Array {
+  const known = new Map<string, number>();
+  return Int32Array.from(texts, (text, row) => {
+    if (!text.trim()) return -1;
+    const first = known.get(text);
+    if (first === undefined) known.set(text, row);
+    return first ?? row;
+  });
+}
+
+function warnOfEmpty(firstRow: Int32Array, name: string, progress: Progress): void {
+  const empty = firstRow.reduce((count, row) => count + (row < 0 ? 1 : 0), 0);
+  if (empty)
+    progress.warning(`${empty} of ${firstRow.length} items have no text: their ${name} vectors are zero`);
+}
+
+/** Reads the shards that are at hand, and embeds and keeps the others. */
+async function embedShards(
+  texts: readonly string[],
+  encoder: TextEncoder,
+  shards: Shards,
+  place: (first: number, block: Float32Array) => void,
+  { progress }: EncoderContext,
+): Promise<void> {
+  const { name, dims } = shards.manifest;
+  progress.begin(`embedding with ${name}`, 'texts', texts.length);
+  let done = 0;
+  const missing: number[] = [];
+  for (let shard = 0; shard < shards.count; shard++) {
+    const block = await shards.read(shard);
+    if (!block) missing.push(shard);
+    else {
+      place(shards.first(shard), block);
+      done += block.length / dims;
+      progress.advance(done);
+    }
+  }
+  // An encoder fitted to the corpus needs all of it to make any row.
+  const all = encoder.rowsDependOn === 'corpus' && missing.length > 0;
+  if (all) done = 0;
+  for (const [from, to] of all ? [[0, shards.count]] : consecutive(missing)) {
+    const start = shards.first(from);
+    const keep = shards.writer(from);
+    await encoder.embed(texts.slice(start, shards.first(to)), async (first, block) => {
+      refuseNotFinite(block, dims, name, (i) => texts[start + first + i]);
+      place(start + first, block);
+      await keep(block);
+      done += block.length / dims;
+      progress.advance(done);
+    });
+  }
+  progress.end();
+}
+
+/** Ascending numbers as ranges [from, to). */
+function consecutive(numbers: readonly number[]): number[][] {
+  const ranges: number[][] = [];
+  for (const n of numbers) {
+    const last = ranges.at(-1);
+    if (last?.[1] === n) last[1]++;
+    else ranges.push([n, n + 1]);
+  }
+  return ranges;
+}
+
+/** Index of the first NaN or infinity; -1 where there is none. */
+function findNotFinite(values: Float32Array): number {
+  for (let i = 0; i < values.length; i++) if (!Number.isFinite(values[i])) return i;
+  return -1;
+}
+
+function refuseNotFinite(
+  block: Float32Array,
+  dims: number,
+  name: string,
+  textOf: (i: number) => string,
+): void {
+  const bad = findNotFinite(block);
+  if (bad < 0) return;
+  const text = textOf(Math.floor(bad / dims)).slice(0, 60);
+  throw new UserError(
+    `${name} gave ${block[bad]} in column ${bad % dims} of the vector of '${text}'; are its weights intact?`,
+  );
+}

@@ -1,0 +1,29 @@
+import { unknownName } from '../common/errors.ts';
+import type { EncoderDefinition } from './contract.ts';
+import file from './feature-file.ts';
+import lsa from './lsa.ts';
+
+/** Every registered family of encoders. A new one is a file beside these, and a line here. */
+const registered = [lsa, file] as unknown as EncoderDefinition[];
+
+export const encoders = {
+  all: (): readonly EncoderDefinition[] => registered,
+  names: (): string[] => registered.map((encoder) => encoder.name),
+  /** @throws UsageError that names the nearest registered family. */
+  get(name: string): EncoderDefinition {
+    const found = registered.find((encoder) => encoder.name === name);
+    if (!found) throw unknownName('encoder', name, encoders.names(), '--encoder');
+    return found;
+  },
+};
+
+export type {
+  EncoderContext,
+  EncoderDefinition,
+  TextEncoder,
+  TextVectors,
+  WeightsStatus,
+} from './contract.ts';
+export { defineEncoder } from './contract.ts';
+export { type EmbedJob, embedTexts } from './embed.ts';
+export { writeFeature } from './feature-file.ts';
