@@ -79,7 +79,7 @@ async function build(
     Object.values(reading.rows ?? {}).reduce((sum, { user }) => sum + user.length, 0);
   if (!read) throw new UserError(emptyMessage(layout, bad));
   progress.begin('prepare', 'steps');
-  const { steps, ties, counts, ...arrays } = prepare(reading, settings, seed, reading.badRows);
+  const { steps, ties, counts, ...arrays } = prepare(reading, settings, seed, () => progress.check());
   progress.end();
   if (bad.total)
     progress.warning(

@@ -39,22 +39,38 @@ export interface Prepared
 /**
  * Applies the rules to what a reader read, in this order: dedupe, k-core, sort, split, items without metadata, empty
  * histories, numbering. Rows with histories of their own are taken as the files split them.
- * @param badRows rows of interactions that could not be read.
+ * @param check called between the rules; may throw to stop.
  * @throws UserError where nothing is left to train on or to evaluate.
  */
-export function prepare(reading: Reading, settings: DataSettings, seed: number, badRows = 0): Prepared {
-  const steps: Manifest['steps'] = [];
+export function prepare(
+  reading: Reading,
+  settings: DataSettings,
+  seed: number,
+  check: () => void = () => {},
+): Prepared {
+  const steps = new Steps(check);
   const pooled = reading.rows
-    ? pooledFromHistories(reading, reading.rows, settings, steps, badRows)
-    : pooledFromInteractions(reading, settings, seed, steps, badRows);
+    ? pooledFromHistories(reading, reading.rows, settings, steps)
+    : pooledFromInteractions(reading, settings, seed, steps);
   if (splitNames.every((split) => !pooled.rows[split].target.length))
     throw new UserError('no rows are left: every history is empty after the rules of preparation.');
   return number(reading, pooled, steps, tiesName(reading, settings));
 }
 
-/** An entry of the manifest; without a key where there is no note, so that it equals itself after JSON. */
-function step(rule: string, unit: string, before: number, after: number, note?: string) {
-  return { rule, unit, in: before, out: after, ...(note !== undefined && { note }) };
+/** Gathers the manifest's entries. */
+class Steps {
+  readonly list: Manifest['steps'] = [];
+  readonly #check: () => void;
+
+  constructor(check: () => void) {
+    this.#check = check;
+  }
+
+  /** An entry has no key `note` where there is no note, so that it equals itself after JSON. */
+  add(rule: string, unit: string, before: number, after: number, note?: string): void {
+    this.#check();
+    this.list.push({ rule, unit, in: before, out: after, ...(note !== undefined && { note }) });
+  }
 }
 
 function tiesName(reading: Reading, settings: DataSettings): string {
@@ -66,19 +82,18 @@ function pooledFromInteractions(
   reading: Reading,
   settings: DataSettings,
   seed: number,
-  steps: Manifest['steps'],
-  badRows: number,
+  steps: Steps,
 ): PooledRows {
   let kept = reading.interactions as Interactions;
   const record = (rule: string, next: Interactions, note?: string): void => {
-    steps.push(step(rule, 'interactions', kept.user.length, next.user.length, note));
+    steps.add(rule, 'interactions', kept.user.length, next.user.length, note);
     kept = next;
   };
   const count = kept.user.length;
   const { time, wereSeconds } = timesInMilliseconds(kept.time);
   kept = { ...kept, time };
   const note = wereSeconds ? 'timestamps were in seconds' : undefined;
-  steps.push(step('read interactions', 'rows', count + badRows, count, note));
+  steps.add('read interactions', 'rows', count + reading.badRows, count, note);
   if (settings.dedupe) record('keep the earliest of a user and an item', dedupe(kept));
   if (settings.kcore > 0)
     record(`${settings.kcore}-core`, kCore(kept, settings.kcore), coreNote(kept, settings));
@@ -100,11 +115,11 @@ function coreNote(before: Interactions, { kcore }: DataSettings): string {
   return `at first ${few(before.user)} users and ${few(before.item)} items had fewer than ${kcore}`;
 }
 
-function assignSplit(kept: Interactions, settings: DataSettings, steps: Manifest['steps']): Uint8Array {
+function assignSplit(kept: Interactions, settings: DataSettings, steps: Steps): Uint8Array {
   const n = kept.user.length;
   if (settings.split === 'timestamp') {
     const [t1, t2] = settings.timestamps;
-    steps.push(step('split by timestamp', 'interactions', n, n, `t1 ${t1}, t2 ${t2} (ms)`));
+    steps.add('split by timestamp', 'interactions', n, n, `t1 ${t1}, t2 ${t2} (ms)`);
     return splitByTimestamp(kept.time, settings.timestamps);
   }
   if (settings.split === 'files' || (settings.split === 'auto' && kept.split)) {
@@ -112,14 +127,14 @@ function assignSplit(kept: Interactions, settings: DataSettings, steps: Manifest
       throw new UsageError(
         'data.split=files needs a source with train, valid and test files; this one has none.',
       );
-    steps.push(step("the files' split", 'interactions', n, n));
+    steps.add("the files' split", 'interactions', n, n);
     return kept.split;
   }
   const short = countsOf(kept.user).filter((length) => length > 0 && length < 3).length;
   const note = short
     ? `${short} users have fewer than 3 interactions and lack a train or valid one`
     : undefined;
-  steps.push(step('split leave-last-out', 'interactions', n, n, note));
+  steps.add('split leave-last-out', 'interactions', n, n, note);
   return splitLeaveLastOut(kept.user);
 }
 
@@ -127,8 +142,7 @@ function pooledFromHistories(
   reading: Reading,
   source: Record<SplitName, HistoryRows>,
   settings: DataSettings,
-  steps: Manifest['steps'],
-  badRows: number,
+  steps: Steps,
 ): PooledRows {
   if (settings.kcore > 0)
     throw new UsageError(
@@ -136,7 +150,7 @@ function pooledFromHistories(
     );
   const size = (rows: Record<SplitName, HistoryRows>): number =>
     splitNames.reduce((sum, split) => sum + rows[split].user.length, 0);
-  steps.push(step('read rows with histories', 'rows', size(source) + badRows, size(source)));
+  steps.add('read rows with histories', 'rows', size(source) + reading.badRows, size(source));
   let kept = source;
   const has = metadataTest(reading);
   if (has) {
@@ -146,7 +160,7 @@ function pooledFromHistories(
       test: keepItemsOfHistories(source.test, has),
     };
     const note = metadataNote(reading.texts);
-    steps.push(step('drop items without metadata', 'rows', size(source), size(kept), note));
+    steps.add('drop items without metadata', 'rows', size(source), size(kept), note);
   }
   const pooled = rowsOfHistories(kept);
   recordEmpty(steps, size(kept), pooled.emptyHistories);
@@ -169,8 +183,8 @@ function metadataNote(texts: ItemTexts | undefined): string | undefined {
   return parts.join(', ');
 }
 
-function recordEmpty(steps: Manifest['steps'], rows: number, empty: number): void {
-  steps.push(step('drop rows with an empty history', 'rows', rows, rows - empty));
+function recordEmpty(steps: Steps, rows: number, empty: number): void {
+  steps.add('drop rows with an empty history', 'rows', rows, rows - empty);
 }
 
 function requireSplits(pooled: PooledRows, kept: Interactions, settings: DataSettings): void {
@@ -189,7 +203,7 @@ function requireSplits(pooled: PooledRows, kept: Interactions, settings: DataSet
 }
 
 /** Renumbers items and users densely and makes the arrays of a dataset. */
-function number(reading: Reading, pooled: PooledRows, steps: Manifest['steps'], ties: string): Prepared {
+function number(reading: Reading, pooled: PooledRows, steps: Steps, ties: string): Prepared {
   const names = reading.items.names;
   const order = reading.candidates ?? itemsInOrderOfAppearance(pooled, names.length);
   const newItem = new Int32Array(names.length).fill(-1);
@@ -199,12 +213,12 @@ function number(reading: Reading, pooled: PooledRows, steps: Manifest['steps'], 
   const note = reading.candidates
     ? "the source's own list, in its order"
     : 'those of the rows, in order of first appearance (train, valid, test; a target before its history)';
-  steps.push(step('candidate items', 'items', names.length, order.length, note));
+  steps.add('candidate items', 'items', names.length, order.length, note);
   const itemIds = Array.from(order, (item) => names[item]);
   const itemTexts = reading.texts && itemIds.map((id) => reading.texts?.texts.get(id) ?? '');
   if (itemTexts) {
     const withText = itemTexts.filter(Boolean).length;
-    steps.push(step('items with a text', 'items', order.length, withText));
+    steps.add('items with a text', 'items', order.length, withText);
   }
   const newUser = new Int32Array(reading.users.names.length).fill(-1);
   let userCount = 0;
@@ -230,7 +244,7 @@ function number(reading: Reading, pooled: PooledRows, steps: Manifest['steps'], 
     train,
     valid,
     test,
-    steps,
+    steps: steps.list,
     ties,
     counts: {
       users: userCount,
