@@ -15,7 +15,8 @@ interface Task {
 const plainInterval = 3000;
 
 /**
- * Shows a job's progress on standard error. On a terminal: a bar that redraws itself, and a line per epoch above it.
+ * Shows a job's progress on standard error. On a terminal: a bar that redraws itself, and a line per epoch above it
+ * (of the metrics recall and ndcg, which fit a line).
  * Elsewhere: plain lines without control characters, at most one every few seconds. Quiet: warnings only.
  */
 export class ProgressRenderer {
@@ -85,8 +86,9 @@ export class ProgressRenderer {
   }
 
   #printEpoch(row: Row): void {
-    const cells = Object.entries(row).map(([name, value]) => [name, formatCell(value)]);
-    const widths = cells.map(([name]) => Math.max(name.length, 9));
+    const shown = Object.entries(row).filter(([name]) => !name.includes('@') || /^(recall|ndcg)@/.test(name));
+    const cells = shown.map(([name, value]) => [name, formatCell(value)]);
+    const widths = cells.map(([name]) => Math.max(name.length, 7));
     const columns = cells.map(([name], i) => name.padStart(widths[i])).join(' ');
     if (columns !== this.#columns) this.#line(paint(this.#stream, 'bold', columns));
     this.#columns = columns;
@@ -125,7 +127,7 @@ function describe(task: Task, now: number): string {
   } else if (task.done) {
     parts.push(`${formatNumber(task.done)} ${task.unit}`);
   }
-  if (rate > 0) parts.push(`${formatNumber(rate < 10 ? Number(rate.toPrecision(2)) : Math.round(rate))}/s`);
+  if (rate > 0) parts.push(`${rate < 10 ? Number(rate.toPrecision(2)) : formatNumber(Math.round(rate))}/s`);
   if (rate > 0 && task.total) parts.push(`ETA ${formatDuration(Math.max(0, task.total - task.done) / rate)}`);
   return parts.join('  ');
 }

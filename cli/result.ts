@@ -3,22 +3,22 @@ import { formatDuration, formatNumber, table } from './style.ts';
 
 /** A run's result for people. */
 export function resultAsText(result: RunResult): string {
-  const names = Object.keys(result.test);
-  const metrics = (set: 'valid' | 'test') => names.map((name) => result[set][name]?.toFixed(4) ?? '');
-  const { rows, epochs, timing } = result;
+  const { rows, epochs, timing, valid, test, popularity } = result;
+  const dataset = `${result.dataset}${result.synthetic ? ' (synthetic)' : ''}`;
   const encoder = result.encoder ? `, encoder ${result.encoder}` : '';
+  const cell = (value: number | undefined) => value?.toFixed(4) ?? '';
+  const metrics = Object.keys(test).map((name) => [
+    name,
+    cell(valid[name]),
+    cell(test[name]),
+    cell(popularity[name]),
+  ]);
   return [
-    `${result.model} on ${result.dataset}${encoder}, seed ${result.seed}, ${result.device}`,
+    `${result.model} on ${dataset}${encoder}, seed ${result.seed}, ${result.device}`,
     `${formatNumber(result.items)} items; rows: ${formatNumber(rows.train)} train, ${formatNumber(rows.valid)} valid, ${formatNumber(rows.test)} test`,
     `${epochs.run} epochs, best ${epochs.best} (${epochs.stop}); ${timing.trainSecondsPerEpoch.toFixed(1)} s an epoch, ${formatDuration(timing.totalSeconds)} in all, ${formatNumber(Math.round(result.peakRssMb))} MiB at most`,
     '',
-    table(
-      ['', ...names],
-      [
-        ['valid', ...metrics('valid')],
-        ['test', ...metrics('test')],
-      ],
-    ),
+    table(['', 'valid', 'test', 'most popular'], metrics),
     '',
     `run folder: ${result.run}`,
   ].join('\n');

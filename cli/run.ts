@@ -1,4 +1,5 @@
 import type { CommandModule } from 'yargs';
+import { UsageError } from '../common/errors.ts';
 import type { RunOptions } from '../configs/options.ts';
 import type { RunResult } from '../training/index.ts';
 import { job } from './job.ts';
@@ -37,9 +38,19 @@ export const run: CommandModule<object, Arguments> = {
       .example('$0 run --model sasrec --dataset ./my-data --set train.epochs=20 --seed 7', '') as never,
   async handler({ runs, resume, json, quiet, ...rest }) {
     const options: RunOptions = { ...configurationOf(rest), runs, resume };
+    if (resume !== undefined) refuseOthers(options);
     const training = new URL('../training/index.ts', import.meta.url);
     const entry = resume === undefined ? 'runExperiment' : 'resumeExperiment';
     const result = (await job(training, entry, options, quiet)) as RunResult;
     printResult(result, json, () => resultAsText(result));
   },
 };
+
+/** A run is resumed as it was: what would change it is refused, not ignored. */
+function refuseOthers({ runs: _runs, resume: _resume, set, ...others }: RunOptions): void {
+  const given = Object.entries(others).filter(([, value]) => value !== undefined);
+  const names = [...given.map(([name]) => `--${name}`), ...(set.length ? ['--set'] : [])];
+  if (names.length) {
+    throw new UsageError(`--resume goes on with a run as it was configured; leave out ${names.join(', ')}`);
+  }
+}

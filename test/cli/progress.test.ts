@@ -40,11 +40,11 @@ test('warnings and notes are never held back; quick epochs are, but not the last
     [400, epoch(3)],
   ]);
   assert.equal(lines, [
-    '    epoch      loss      best\n',
-    '        1    6.5432          \n',
+    '  epoch    loss    best\n',
+    '      1  6.5432        \n',
     'a note\n',
     'warning: a warning\n',
-    '        3    6.5432          \n',
+    '      3  6.5432        \n',
   ]);
 });
 
