@@ -1,4 +1,5 @@
 import type { TensorInfo } from '@tensorflow/tfjs';
+import { UserError } from '../common/errors.ts';
 import './kernels/index.ts';
 import './eager.ts';
 import './gradients.ts';
@@ -25,7 +26,8 @@ function run<T extends tf.Tensor | tf.Tensor[]>(
  * of (seed, step, place of the call in the model), the same on every device; call it in training only.
  */
 export function dropout<T extends tf.Tensor>(x: T, rate: number): T {
-  if (rate <= 0) return x;
+  if (!(rate >= 0 && rate < 1)) throw new UserError(`a dropout rate of ${rate} is not in [0, 1)`);
+  if (rate === 0) return x;
   return tf.mul(x, run<tf.Tensor>('RandomInput', {}, { kind: 'dropout', shape: x.shape, rate })) as T;
 }
 
@@ -94,7 +96,7 @@ export interface CrossEntropyOptions {
 /**
  * Softmax cross-entropy of a linear layer, summed with weights: sum_r w_r * -log softmax(h_r . items^T)[target_r].
  * The logits [rows, items] never exist as a whole: rows go chunk by chunk, and each chunk's gradients are taken while its
- * probabilities are at hand.
+ * probabilities are at hand. A row counts at most 69 nats (a probability of 1e-30); its gradient is exact all the same.
  * @param h [rows, d] float32
  * @param items [items, d] float32
  * @param target [rows] int32

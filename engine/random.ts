@@ -10,12 +10,15 @@ const GOLDEN = 0x9e3779b9;
 
 /**
  * A 32-bit hash of (key, counter), made of multiplications, additions and divisions by powers of two alone, so that
- * WebAssembly, JavaScript and a graph on a GPU (where ONNX has no unsigned xor) compute the same bits.
+ * WebAssembly, JavaScript and a graph on a GPU (where ONNX has no unsigned xor) compute the same bits. The rounds are
+ * RC6's permutation h(2h + 1), whose square does what xor is for elsewhere: multiplying by constants would leave
+ * neighbours correlated. The key enters twice, so that two keys give two sequences, not two windows of one.
  */
 export function hash32(key: number, counter: number): number {
   let h = (key + Math.imul(counter, GOLDEN)) >>> 0;
-  h = Math.imul(h + (h >>> 16), 0x7feb352d) >>> 0;
-  h = Math.imul(h + (h >>> 15), 0x846ca68b) >>> 0;
+  h = Math.imul(h, 2 * h + 1) >>> 0;
+  h = (h + (h >>> 16) + key) >>> 0;
+  h = Math.imul(h, 2 * h + 1) >>> 0;
   return (h + (h >>> 16)) >>> 0;
 }
 

@@ -69,14 +69,15 @@ export function dropoutMask(out: usize, n: i32, key: u32, threshold: u32, scale:
   const golden: u32 = 0x9e3779b9;
   let x = i32x4(<i32>key, <i32>(key + golden), <i32>(key + 2 * golden), <i32>(key + 3 * golden));
   const stride = i32x4.splat(<i32>(4 * golden));
-  const a = i32x4.splat(0x7feb352d),
-    b = i32x4.splat(<i32>0x846ca68b);
+  const keys = i32x4.splat(<i32>key),
+    one = i32x4.splat(1);
   const limit = i32x4.splat(<i32>threshold),
     kept = f32x4.splat(scale);
   const bytes: usize = (<usize>n) << 2;
   for (let o: usize = 0; o < bytes; o += 16) {
-    let h = i32x4.mul(i32x4.add(x, i32x4.shr_u(x, 16)), a);
-    h = i32x4.mul(i32x4.add(h, i32x4.shr_u(h, 15)), b);
+    let h = i32x4.mul(x, i32x4.add(i32x4.shl(x, 1), one));
+    h = i32x4.add(i32x4.add(h, i32x4.shr_u(h, 16)), keys);
+    h = i32x4.mul(h, i32x4.add(i32x4.shl(h, 1), one));
     h = i32x4.add(h, i32x4.shr_u(h, 16));
     v128.store(out + o, v128.and(i32x4.ge_u(h, limit), kept));
     x = i32x4.add(x, stride);

@@ -3,6 +3,7 @@ import { seeded } from '../../../common/random.ts';
 import {
   compile,
   type Device,
+  type Feeds,
   type HostTensor,
   type Inputs,
   openDevice,
@@ -62,7 +63,7 @@ export const toTensor = ({ data, shape, dtype }: HostTensor): tf.Tensor => tf.te
 type Named = (inputs: Inputs) => Record<string, tf.Tensor>;
 
 /** Runs `fn` on tfjs's own cpu backend. */
-export function eagerly(fn: Named, feeds: Record<string, HostTensor>): Record<string, HostTensor> {
+export function eagerly(fn: Named, feeds: Feeds): Record<string, HostTensor> {
   return tf.tidy(() => {
     const inputs = Object.fromEntries(Object.entries(feeds).map(([name, t]) => [name, toTensor(t)]));
     const outputs = Object.entries(withRandomness({ seed: 0, step: 0 }, () => fn(inputs)));
@@ -81,9 +82,13 @@ export function eagerly(fn: Named, feeds: Record<string, HostTensor>): Record<st
 
 export const DEVICES: Device[] = [1, 2].map((threads) => openDevice('cpu', { threads }));
 
-/** Checks that `fn`, compiled with one and with two threads, gives what it gives eagerly. */
-export async function agrees(fn: Named, feeds: Record<string, HostTensor>, tolerance = 2e-6): Promise<void> {
-  const expected = eagerly(fn, feeds);
+/** Checks that `fn`, compiled with one and with two threads, gives what it gives eagerly (or what is expected). */
+export async function agrees(
+  fn: Named,
+  feeds: Feeds,
+  tolerance = 2e-6,
+  expected = eagerly(fn, feeds),
+): Promise<void> {
   for (const device of DEVICES) {
     const compiled = compile(fn, { device });
     const actual = await compiled(feeds);
@@ -142,7 +147,7 @@ export function withGradients({ fn, inputs, gradient = true }: Case): Named {
 
 /** Checks several cases in one compiled graph: making a session costs more than running it. */
 export async function agreeWithEager(cases: Case[]): Promise<void> {
-  const feeds: Record<string, HostTensor> = {};
+  const feeds: Feeds = {};
   for (const c of cases)
     c.inputs.forEach((t, i) => {
       feeds[`${c.name}: x${i}`] = t;
