@@ -6,13 +6,21 @@ let jobs = 0;
 /** Raised by the first Ctrl-C (or SIGTERM). */
 export const interrupted: AbortSignal = controller.signal;
 
+/** One Ctrl-C under npx arrives twice, from the terminal and passed on by npm: within this time (ms) it is one. */
+const echo = 500;
+
 /** Ctrl-C from now on: with a job running the first one asks it to stop; otherwise, or again, the process ends. */
 export function watchInterrupts(): void {
+  let first = 0;
   const onSignal = () => {
-    if (jobs === 0 || controller.signal.aborted) process.exit(130);
-    process.stderr.write(
-      `\n${paint(process.stderr, 'yellow', 'stopping')}: the work is wound up; Ctrl-C again ends it at once\n`,
-    );
+    if (jobs === 0) process.exit(130);
+    if (controller.signal.aborted) {
+      if (performance.now() - first > echo) process.exit(130);
+      return;
+    }
+    first = performance.now();
+    const label = paint(process.stderr, 'yellow', 'stopping');
+    process.stderr.write(`\n${label}: the work is wound up; Ctrl-C again ends it at once\n`);
     controller.abort();
   };
   process.on('SIGINT', onSignal).on('SIGTERM', onSignal);

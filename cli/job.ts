@@ -25,7 +25,8 @@ export async function job(
   } catch (error) {
     renderer.close();
     if (folder && existsSync(join(folder, 'last.safetensors'))) {
-      process.stderr.write(`resume with: rec run --resume ${folder}\n`);
+      const path = /[^\w./-]/.test(folder) ? `'${folder}'` : folder;
+      process.stderr.write(`resume with: rec run --resume ${path}\n`);
     }
     throw error;
   } finally {

@@ -13,6 +13,7 @@ import { version } from './version.ts';
 export async function main(argv: readonly string[]): Promise<void> {
   endOnClosedPipe();
   watchInterrupts();
+  process.on('uncaughtException', (error) => process.exit(reportFailure(error, argv.includes('--debug'))));
   process.exitCode = await execute(argv);
 }
 

@@ -1,6 +1,8 @@
+import { spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { Cancelled } from '../../common/errors.ts';
@@ -117,13 +119,21 @@ test('Ctrl-C asks the run to stop and says how to resume it; resumed, it prints 
   ]);
 });
 
-test('a second Ctrl-C ends at once', async ({ folder }) => {
-  const { child, ended } = start(['run', '--model', 'sasrec', '--runs', join(folder, 'killed')]);
-  child.stderr?.once('data', () => {
-    child.kill('SIGINT');
-    setTimeout(() => child.kill('SIGTERM'), 20);
-  });
-  assert.is((await ended).code, 130);
+test('a second Ctrl-C ends at once; an echo of the first does not', async () => {
+  const stubborn = fileURLToPath(new URL('./fixtures/stubborn.ts', import.meta.url));
+  const child = spawn(process.execPath, ['--import', 'tsx', stubborn]);
+  let output = '';
+  child.stderr.on('data', (data) => (output += data));
+  const ended = new Promise((resolve) => child.on('close', resolve));
+  await until(() => output.includes('begun'));
+  child.kill('SIGINT');
+  child.kill('SIGTERM');
+  await until(() => output.includes('stopping'));
+  await new Promise((resolve) => setTimeout(resolve, 600));
+  assert.is(child.exitCode, null);
+  child.kill('SIGINT');
+  assert.is(await ended, 130);
+  assert.is(output.match(/stopping/g)?.length, 1);
 });
 
 test.run();
