@@ -122,8 +122,10 @@ async function train(
             epoch: String(record.epoch),
           });
         await folder.addEpoch(record);
-        const { epoch, loss, valid, trainSeconds, evalSeconds } = record;
-        progress.epoch({ epoch, loss, ...valid, trainSeconds, evalSeconds, best: improved });
+        const { epoch, loss, valid, trainSeconds } = record;
+        const k = settings.metric.split('@')[1];
+        const shown = Object.fromEntries([`recall@${k}`, `ndcg@${k}`, settings.metric].map((m) => [m, valid[m]]));
+        progress.epoch({ epoch, loss, ...shown, seconds: trainSeconds, best: improved });
       },
       async onCheckpoint(_, force) {
         const now = performance.now();
