@@ -1,11 +1,15 @@
 import type { z } from 'zod';
 import type { Progress } from '../common/progress.ts';
+import type { Device } from '../engine/index.ts';
 
 /** What an encoder needs to know besides its own configuration. */
 export interface EncoderContext {
   seed: number;
+  /** 0: as many as the machine has cores. */
   threads: number;
   progress: Progress;
+  /** Where to compute; by default the best device at hand. */
+  device?: Device;
   /** How many vectors will be wanted, where that is known. */
   rows?: number;
   /** A ready-made matrix beside the dataset, for encoders that read one. */

@@ -133,10 +133,11 @@ async function embedShards(
       progress.advance(done);
     }
   }
-  // An encoder fitted to the corpus needs all of it to make any row.
+  // An encoder fitted to the corpus needs all of it to make any row; others go shard by shard, so that the batches, and
+  // with them the last bits of the vectors, are the same after an interruption.
   const all = encoder.rowsDependOn === 'corpus' && missing.length > 0;
   if (all) done = 0;
-  for (const [from, to] of all ? [[0, shards.count]] : consecutive(missing)) {
+  for (const [from, to] of all ? [[0, shards.count]] : missing.map((shard) => [shard, shard + 1])) {
     const start = shards.first(from);
     const keep = shards.writer(from);
     await encoder.embed(texts.slice(start, shards.first(to)), async (first, block) => {
@@ -148,17 +149,6 @@ async function embedShards(
     });
   }
   progress.end();
-}
-
-/** Ascending numbers as ranges [from, to). */
-function consecutive(numbers: readonly number[]): number[][] {
-  const ranges: number[][] = [];
-  for (const n of numbers) {
-    const last = ranges.at(-1);
-    if (last?.[1] === n) last[1]++;
-    else ranges.push([n, n + 1]);
-  }
-  return ranges;
 }
 
 /** Index of the first NaN or infinity; -1 where there is none. */

@@ -1,0 +1,164 @@
+import { existsSync, statSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { homedir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { z } from 'zod';
+import { UserError } from '../common/errors.ts';
+import { cacheFolder, readJson } from '../common/files.ts';
+import { asFloat32, readSafetensors, readSafetensorsHeader, requireTensor } from '../common/safetensors.ts';
+import { Parameters } from '../engine/index.ts';
+import { type RobertaConfig, robertaShapes } from './roberta-model.ts';
+import { tokenizerFiles } from './tokenizer.ts';
+
+/** Where a checkpoint was found, or what to get and where to put it. */
+export type Located = { folder: string } | { advice: string };
+
+/**
+ * Finds a checkpoint: `model` is a folder, or a repository of the Hugging Face hub ('org/name'), which is looked for in
+ * the folder for weights and in the hub's own cache.
+ */
+export async function locateCheckpoint(model: string, revision: string): Promise<Located> {
+  const asPath = model.startsWith('~/') ? join(homedir(), model.slice(2)) : model;
+  if (isFolder(asPath)) return located(resolve(asPath), `The folder ${asPath}`);
+  if (!/^[\w-][\w.-]*\/[\w-][\w.-]*$/.test(model))
+    return { advice: `${model}: no such folder, and not the name of a repository (org/name)` };
+  const own = cacheFolder('weights', ...model.split('/'));
+  const places = [own, ...(await hubSnapshots(model, revision))];
+  const complete = places.find((folder) => !missingFiles(folder).length);
+  if (complete) return { folder: complete };
+  const begun = places.find((folder) => isFolder(folder));
+  const found = begun ? ` ${begun} lacks ${missingFiles(begun).join(', ')}.${conversion(begun)}` : '';
+  return {
+    advice:
+      `the weights of ${model} are not at hand.${found} Get config.json, model.safetensors and tokenizer.json ` +
+      `(or vocab.json and merges.txt) of https://huggingface.co/${model}/tree/${revision} and put them into ${own}, ` +
+      `or run 'hf download ${model}', whose cache is ${hubFolder()}; or name a folder that has them: encoder.model=FOLDER.`,
+  };
+}
+
+function located(folder: string, subject: string): Located {
+  const missing = missingFiles(folder);
+  return missing.length
+    ? { advice: `${subject} lacks ${missing.join(', ')}.${conversion(folder)}` }
+    : { folder };
+}
+
+function missingFiles(folder: string): string[] {
+  const lacks = (name: string) => !existsSync(join(folder, name));
+  const missing = ['config.json', 'model.safetensors'].filter(lacks);
+  const tokenizer = tokenizerFiles.some((set) => !set.some(lacks));
+  return tokenizer ? missing : [...missing, tokenizerFiles.map((set) => set.join(' and ')).join(' or ')];
+}
+
+/** Some repositories bring PyTorch's pickled weights only. */
+function conversion(folder: string): string {
+  if (existsSync(join(folder, 'model.safetensors')) || !existsSync(join(folder, 'pytorch_model.bin')))
+    return '';
+  const load = `AutoModel.from_pretrained('${folder}').save_pretrained('${folder}')`;
+  return ` It has pytorch_model.bin, which is not read here; convert it: python -c "from transformers import AutoModel; ${load}".`;
+}
+
+function hubFolder(): string {
+  const { HF_HUB_CACHE, HF_HOME, XDG_CACHE_HOME } = process.env;
+  return (
+    HF_HUB_CACHE ?? join(HF_HOME ?? join(XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'huggingface'), 'hub')
+  );
+}
+
+/** Snapshots of a repository in the hub's cache: the one that the revision's ref names, or the revision itself. */
+async function hubSnapshots(model: string, revision: string): Promise<string[]> {
+  const repository = join(hubFolder(), `models--${model.replace('/', '--')}`);
+  const commit = await readFile(join(repository, 'refs', revision), 'utf8').catch(() => revision);
+  return [join(repository, 'snapshots', commit.trim())];
+}
+
+function isFolder(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
+}
+
+const count = z.int().positive();
+const configFile = z.object({
+  model_type: z.literal('roberta'),
+  hidden_act: z.literal('gelu').default('gelu'),
+  position_embedding_type: z.literal('absolute').default('absolute'),
+  num_hidden_layers: count,
+  num_attention_heads: count,
+  hidden_size: count,
+  intermediate_size: count,
+  vocab_size: count,
+  max_position_embeddings: count,
+  type_vocab_size: count.default(1),
+  pad_token_id: z.int().nonnegative().default(1),
+  layer_norm_eps: z.number().positive().default(1e-5),
+  hidden_dropout_prob: z.number().min(0).max(1).default(0.1),
+  attention_probs_dropout_prob: z.number().min(0).max(1).default(0.1),
+});
+
+/** Reads config.json. @throws UserError naming the file and the key that cannot be used. */
+export async function readRobertaConfig(folder: string): Promise<RobertaConfig> {
+  const path = join(folder, 'config.json');
+  const parsed = configFile.safeParse(await readJson(path));
+  if (!parsed.success) {
+    const [issue] = parsed.error.issues;
+    throw new UserError(`${path}: ${issue.path.join('.') || 'the file'}: ${issue.message}`);
+  }
+  const c = parsed.data;
+  if (c.hidden_size % c.num_attention_heads)
+    throw new UserError(
+      `${path}: hidden_size ${c.hidden_size} is not divisible by ${c.num_attention_heads} heads`,
+    );
+  if (c.max_position_embeddings < c.pad_token_id + 3)
+    throw new UserError(
+      `${path}: max_position_embeddings ${c.max_position_embeddings} leaves no room for a text`,
+    );
+  return {
+    layers: c.num_hidden_layers,
+    heads: c.num_attention_heads,
+    hiddenSize: c.hidden_size,
+    innerSize: c.intermediate_size,
+    vocabSize: c.vocab_size,
+    maxPositions: c.max_position_embeddings,
+    tokenTypes: c.type_vocab_size,
+    padId: c.pad_token_id,
+    epsilon: c.layer_norm_eps,
+    hiddenDropout: c.hidden_dropout_prob,
+    attentionDropout: c.attention_probs_dropout_prob,
+  };
+}
+
+/**
+ * Reads the tensors of `robertaShapes` from a checkpoint, whose names may have a prefix ('roberta.'), as 32-bit floats.
+ * @throws UserError naming the file and the tensors that are missing or of another shape.
+ */
+export async function readRobertaWeights(
+  path: string,
+  config: RobertaConfig,
+  { trainable = false } = {},
+): Promise<Parameters> {
+  const shapes = robertaShapes(config);
+  const { entries } = await readSafetensorsHeader(path);
+  const anchor = 'embeddings.word_embeddings.weight';
+  const prefix = entries.find(({ name }) => name.endsWith(anchor))?.name.slice(0, -anchor.length) ?? '';
+  const names = new Set(entries.map(({ name }) => name));
+  const missing = [...shapes.keys()].filter((name) => !names.has(prefix + name));
+  if (missing.length)
+    throw new UserError(
+      `${path}: ${missing.length} tensors of a RoBERTa model are missing: ${abridge(missing)}`,
+    );
+  const file = await readSafetensors(path, {
+    only: (name) => name.startsWith(prefix) && shapes.has(name.slice(prefix.length)),
+    float32: true,
+  });
+  const parameters = new Parameters();
+  for (const [name, shape] of shapes) {
+    const values = asFloat32(requireTensor(file, prefix + name, shape), `${path}: tensor '${prefix + name}'`);
+    parameters.create(name, shape, values, { trainable });
+    file.tensors.delete(prefix + name);
+  }
+  return parameters;
+}
+
+function abridge(names: readonly string[]): string {
+  const shown = names.slice(0, 4).join(', ');
+  return names.length > 4 ? `${shown} and ${names.length - 4} more` : shown;
+}
