@@ -40,7 +40,7 @@ export function compile(
 
 /**
  * Compiles a loss: returns `{ loss }` and writes the gradient of every trainable parameter into its arena, where an
- * Optimizer finds it. Parameters that the loss does not reach keep a zero gradient.
+ * Optimizer finds it. Parameters that the loss does not reach get a zero gradient.
  */
 export function compileGradients(
   loss: (inputs: Inputs) => tf.Scalar,
@@ -72,6 +72,7 @@ function cached(
   if (gradients) parameters.segments();
 
   const call = async (feeds: Feeds, randomness: Randomness = { seed: 0, step: 0 }) => {
+    parameters.follow();
     const key = Object.entries(feeds)
       .map(([name, t]) => `${name}:${t.dtype}[${t.shape}]`)
       .join();
@@ -102,6 +103,8 @@ class Session {
   readonly #inputs: Set<string>;
   /** Looked up at every run: parameters move when training makes their arenas. */
   readonly #parameters: Parameter[];
+  /** Gradients that this loss does not write; another loss, or this one in another shape, may have. */
+  readonly #unreached: Float32Array[];
   readonly #results: Record<string, HostTensor>;
   readonly #visible: Record<string, HostTensor>;
   readonly #random: RandomBuffers;
@@ -110,12 +113,14 @@ class Session {
     executable: Executable,
     inputs: Set<string>,
     parameters: Parameter[],
+    unreached: Float32Array[],
     results: Record<string, HostTensor>,
     random: RandomBuffers,
   ) {
     this.#executable = executable;
     this.#inputs = inputs;
     this.#parameters = parameters;
+    this.#unreached = unreached;
     this.#results = results;
     this.#visible = Object.fromEntries(
       Object.entries(results).filter(([name]) => !name.startsWith(gradientName(''))),
@@ -138,6 +143,9 @@ class Session {
     }));
     const graph = trace(fn, feeds, captured);
     const used = parameters.all().filter((p) => graph.inputs.has(parameterName(p.name)));
+    const unreached = gradients
+      ? parameters.trainable().filter((p) => !graph.outputs.has(gradientName(p.name)))
+      : [];
     const results: Record<string, HostTensor> = {};
     for (const [name, spec] of graph.outputs) {
       const parameter = gradients ? parameters.all().find((p) => gradientName(p.name) === name) : undefined;
@@ -149,6 +157,7 @@ class Session {
       await device.load(graph),
       new Set(graph.inputs.keys()),
       used,
+      unreached.map((p) => parameters.view(p.name, 'gradient')),
       results,
       random,
     );
@@ -162,6 +171,7 @@ class Session {
     }
     // Inputs that the function never used are not inputs of the graph.
     for (const [name, t] of Object.entries(feeds)) if (this.#inputs.has(name)) all[name] = t;
+    for (const gradient of this.#unreached) gradient.fill(0);
     await this.#executable.run(all, this.#results);
     return this.#visible;
   }

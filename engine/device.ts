@@ -1,6 +1,6 @@
 import { availableParallelism } from 'node:os';
 import { messageOf, UsageError, UserError, unknownName } from '../common/errors.ts';
-import type { Graph, HostTensor } from './graph.ts';
+import { type Graph, type HostTensor, sizeOf } from './graph.ts';
 import { encodeOnnx } from './onnx.ts';
 
 /** A graph made ready on a device. Inputs and results are host memory, read and written in place. */
@@ -59,16 +59,19 @@ function cpuDevice({ threads = availableParallelism() }: DeviceOptions, reason: 
       }).catch((error) => {
         throw new UserError(`onnxruntime refused a compiled graph: ${messageOf(error)}`, { cause: error });
       });
-      const tensors = new WeakMap<HostTensor['data'], InstanceType<typeof ort.Tensor>>();
-      const wrap = ({ dtype, shape, data }: HostTensor) => {
-        const known = tensors.get(data);
-        if (known) return known;
+      // Most inputs and results lie in the same memory at every run.
+      const tensors = new Map<string, InstanceType<typeof ort.Tensor>>();
+      const wrap = (name: string, { dtype, shape, data }: HostTensor) => {
+        const known = tensors.get(name);
+        if (known?.data === data) return known;
+        if (data.length !== sizeOf(shape))
+          throw new UserError(`'${name}' of shape [${shape}] was given ${data.length} elements`);
         const tensor = new ort.Tensor(dtype, data, shape);
-        tensors.set(data, tensor);
+        tensors.set(name, tensor);
         return tensor;
       };
       const wrapAll = (all: Record<string, HostTensor>) =>
-        Object.fromEntries(Object.entries(all).map(([name, t]) => [name, wrap(t)]));
+        Object.fromEntries(Object.entries(all).map(([name, t]) => [name, wrap(name, t)]));
       return {
         async run(feeds, results) {
           await session.run(wrapAll(feeds), wrapAll(results)).catch((error) => {

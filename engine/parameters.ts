@@ -1,3 +1,5 @@
+import type { DataId } from '@tensorflow/tfjs';
+import { UserError } from '../common/errors.ts';
 import { type Random, seeded } from '../common/random.ts';
 import { type HostTensor, sizeOf } from './graph.ts';
 import { tf } from './tf.ts';
@@ -34,6 +36,8 @@ export interface Parameter {
   trainable: boolean;
   variable: tf.Variable;
   values: Float32Array;
+  /** The variable's data while they are `values`: assigning to the variable replaces them. */
+  dataId: DataId;
   slot?: { segment: Segment; offset: number };
 }
 
@@ -43,10 +47,26 @@ export interface Segment {
   length: number;
 }
 
+export interface ParametersOptions {
+  seed?: number;
+  /** False for the JavaScript kernels: the same numbers, slower. */
+  simd?: boolean;
+  /** Most elements that one arena may hold; larger models take several. */
+  segmentLimit?: number;
+}
+
 export type Moment = 'first' | 'second' | 'gradient';
 const QUARTER: Record<Moment, number> = { first: 1, second: 2, gradient: 3 };
+/** Elements: an arena holds four of each, of four bytes. */
 const LARGEST_SEGMENT = ARENA_LIMIT_BYTES / 16;
 const padded = (n: number) => Math.ceil(n / 4) * 4;
+
+/** Makes `values` the memory of a parameter and of its variable. */
+function bind(parameter: Parameter, values: Float32Array): void {
+  parameter.values = values;
+  parameter.variable.assign(tf.tensor(values, [...parameter.shape], 'float32'));
+  parameter.dataId = parameter.variable.dataId;
+}
 
 /**
  * The variables of a model, by name. Trainable ones share flat arenas with their gradients and Adam moments (made when
@@ -56,11 +76,13 @@ export class Parameters {
   readonly #all = new Map<string, Parameter>();
   readonly #seed: number;
   readonly #simd: boolean;
+  readonly #segmentLimit: number;
   #segments: Segment[] | undefined;
 
-  constructor({ seed = 0, simd = true }: { seed?: number; simd?: boolean } = {}) {
+  constructor({ seed = 0, simd = true, segmentLimit = LARGEST_SEGMENT }: ParametersOptions = {}) {
     this.#seed = seed;
     this.#simd = simd;
+    this.#segmentLimit = segmentLimit;
   }
 
   /** Makes the variable `name`, filled by an initializer or with given values (kept, not copied). */
@@ -82,7 +104,7 @@ export class Parameters {
       trainable,
       `${name}#${Parameters.#count++}`,
     );
-    this.#all.set(name, { name, shape, trainable, variable, values });
+    this.#all.set(name, { name, shape, trainable, variable, values, dataId: variable.dataId });
     return variable;
   }
   // tfjs wants variable names unique in the whole process.
@@ -124,13 +146,16 @@ export class Parameters {
   /** The arenas of the trainable parameters; made, and the parameters moved in, at the first call. */
   segments(): Segment[] {
     if (this.#segments) return this.#segments;
+    this.follow();
     const plans: { parameters: Parameter[]; length: number }[] = [];
     for (const parameter of this.trainable()) {
       const n = padded(parameter.values.length);
-      if (n > LARGEST_SEGMENT)
-        throw new Error(`parameter '${parameter.name}' has ${n} elements; at most ${LARGEST_SEGMENT} fit`);
+      if (n > this.#segmentLimit)
+        throw new UserError(
+          `parameter '${parameter.name}' has ${n} elements; at most ${this.#segmentLimit} fit`,
+        );
       let plan = plans.at(-1);
-      if (!plan || plan.length + n > LARGEST_SEGMENT) {
+      if (!plan || plan.length + n > this.#segmentLimit) {
         plan = { parameters: [], length: 0 };
         plans.push(plan);
       }
@@ -143,14 +168,23 @@ export class Parameters {
       for (const parameter of parameters) {
         const view = new Float32Array(segment.arena.buffer, offset * 4, parameter.values.length);
         view.set(parameter.values);
-        parameter.values = view;
         parameter.slot = { segment, offset };
-        parameter.variable.assign(tf.tensor(view, [...parameter.shape], 'float32'));
+        bind(parameter, view);
         offset += padded(view.length);
       }
       return segment;
     });
     return this.#segments;
+  }
+
+  /** Takes in what was assigned to variables since they were made: parameters and variables stay one memory. */
+  follow(): void {
+    for (const parameter of this.#all.values()) {
+      const { variable, dataId, values } = parameter;
+      if (variable.dataId === dataId) continue;
+      values.set(variable.dataSync());
+      bind(parameter, values);
+    }
   }
 
   /** A trainable parameter's gradient or moment, as a view of the arena. */
@@ -164,6 +198,7 @@ export class Parameters {
 
   /** Every parameter's values, copied: a checkpoint in memory. */
   snapshot(): Map<string, HostTensor> {
+    this.follow();
     return new Map(
       this.all().map((p) => [p.name, { dtype: 'float32', shape: p.shape, data: p.values.slice() }]),
     );
