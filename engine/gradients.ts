@@ -16,3 +16,27 @@ tf.registerGradient({
     value: () => tf.stack(asList(dy), (attrs as unknown as { axis: number }).axis),
   }),
 });
+
+// tfjs has no gradient of comparisons, and so none of a model that masks by its own values. They are constant but for
+// jumps: their gradient is zero.
+for (const kernelName of [
+  'Greater',
+  'GreaterEqual',
+  'Less',
+  'LessEqual',
+  'Equal',
+  'NotEqual',
+  'LogicalAnd',
+  'LogicalOr',
+]) {
+  tf.registerGradient({
+    kernelName,
+    inputsToSave: ['a', 'b'],
+    gradFunc: (_dy, [a, b]) => ({ a: () => tf.zeros(a.shape), b: () => tf.zeros(b.shape) }),
+  });
+}
+tf.registerGradient({
+  kernelName: 'LogicalNot',
+  inputsToSave: ['x'],
+  gradFunc: (_dy, [x]) => ({ x: () => tf.zeros(x.shape) }),
+});

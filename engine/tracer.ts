@@ -1,6 +1,7 @@
+import { fileURLToPath } from 'node:url';
 import type { DataId, KernelBackend, TensorInfo } from '@tensorflow/tfjs';
 import { messageOf, UserError } from '../common/errors.ts';
-import { type DType, Graph, type HostArray, type Spec, sizeOf } from './graph.ts';
+import { allocate, type DType, Graph, type HostArray, type Spec } from './graph.ts';
 import { tf } from './tf.ts';
 
 export const TRACER = 'onnx-tracer';
@@ -33,6 +34,7 @@ class TracerBackend extends tf.KernelBackend {
   #values = new WeakMap<DataId, Value>();
   #graph: Graph | undefined;
   #captured = new Map<DataId, CapturedVariable>();
+  #places = new Map<string, Set<string>>();
 
   get graph(): Graph {
     if (!this.#graph)
@@ -44,6 +46,18 @@ class TracerBackend extends tf.KernelBackend {
     this.#graph = graph;
     this.#values = new WeakMap();
     this.#captured = new Map(captured.map((c) => [c.variable.dataId, c]));
+    this.#places.clear();
+  }
+
+  /** Remembers where the model uses an operation: that it has no gradient shows only when the model has been left. */
+  visit(kernelName: string): void {
+    const places = this.#places.get(kernelName) ?? new Set();
+    this.#places.set(kernelName, places.add(modelLine()));
+  }
+
+  /** Where the model used an operation that `visit` was told of. */
+  placesOf(kernelName: string): string {
+    return [...(this.#places.get(kernelName) ?? [])].join();
   }
 
   stop(): void {
@@ -124,7 +138,7 @@ class TracerBackend extends tf.KernelBackend {
   override readSync(dataId: DataId): tf.BackendValues {
     const value = this.#values.get(dataId);
     if (value?.data) return value.data;
-    if (value?.uniform !== undefined) return new Float32Array(sizeOf(value.shape)).fill(value.uniform);
+    if (value?.uniform !== undefined) return allocate(value).fill(value.uniform);
     throw new UserError(
       `dataSync: a value was read while the model was compiled${modelLine()}; a compiled function has no values yet, ` +
         'so it cannot branch on them: express the choice with tf.where',
@@ -230,7 +244,8 @@ function explain(error: unknown): unknown {
   const gradient = /gradient function not found for (\w+)/.exec(message);
   if (gradient) {
     return new UserError(
-      `operation '${gradient[1]}' has no gradient in tfjs${modelLine(stack)}; wrap it in tf.customGrad, or use other operations`,
+      `operation '${gradient[1]}' has no gradient in tfjs${tracer.placesOf(gradient[1])}; ` +
+        'wrap it in tf.customGrad, or use other operations',
       { cause: error },
     );
   }
@@ -239,11 +254,20 @@ function explain(error: unknown): unknown {
   });
 }
 
-/** " (models/x.ts:12:3)": the innermost frame of a stack that belongs neither to tfjs nor to this engine. */
+const ENGINE = fileURLToPath(new URL('.', import.meta.url));
+/** tfjs's frames name its bundle, or its sources where source maps are on. */
+const isLibrary = (frame: string) => /node_modules|\/tfjs-[\w-]+\/src\/|node:internal/.test(frame);
+
+/** " (models/x.ts:12:3)": the innermost frame of a stack that is the traced function's own, or '' where it has none. */
 export function modelLine(stack = new Error().stack): string {
-  for (const line of stack?.split('\n').slice(1) ?? []) {
-    const place = /\(?((?:file:\/\/)?\/[^()]+:\d+:\d+)\)?$/.exec(line.trim())?.[1]?.replace('file://', '');
-    if (!place || /node_modules|\/tfjs-|\/engine\/|node:internal/.test(place)) continue;
+  for (const frame of stack?.split('\n').slice(1) ?? []) {
+    const place = /\(?((?:file:\/\/)?\/[^()]+:\d+:\d+)\)?$/.exec(frame.trim())?.[1]?.replace('file://', '');
+    if (!place || isLibrary(frame)) continue;
+    if (place.startsWith(ENGINE)) {
+      // Further out are those who called the compiled function.
+      if (/\btrace \(/.test(frame)) return '';
+      continue;
+    }
     const root = `${process.cwd()}/`;
     return ` (${place.startsWith(root) ? place.slice(root.length) : place})`;
   }
@@ -253,12 +277,13 @@ export function modelLine(stack = new Error().stack): string {
 /** tf.randomUniform and its like draw on the host: compiled, one draw would be repeated for ever. */
 function rejectHostRandomness(): void {
   const stack = new Error().stack ?? '';
+  const calls = stack.split('\n').filter(isLibrary).join('\n');
   const source =
-    /(randomUniformInt|randomUniform|randomNormal|randomStandardNormal|truncatedNormal|randomGamma)_?\b/.exec(
-      stack,
+    /\b(randomUniformInt|randomUniform|randomNormal|randomStandardNormal|truncatedNormal|randomGamma|rand)_ /.exec(
+      calls,
     );
   if (!source) return;
-  const op = /\bdropout_?\b/.test(stack) ? 'dropout' : source[1];
+  const op = /\bdropout_ /.test(calls) ? 'dropout' : source[1];
   throw new UserError(
     `tf.${op} draws random numbers while the model is compiled${modelLine(stack)}: every step would repeat them; ` +
       "use the engine's dropout(x, rate) or noise(shape)",

@@ -1,11 +1,13 @@
 import { UserError } from '../../common/errors.ts';
 import type { DType } from '../graph.ts';
-import { tracer } from '../tracer.ts';
+import { modelLine, tracer } from '../tracer.ts';
 import { axesOf, kernel, ONNX_TYPE } from './register.ts';
 
 kernel<{ axis: number; batchDims: number }>('GatherV2', ({ x, indices }, { graph, attrs, name }) => {
   if (attrs.batchDims)
-    throw new UserError("operation 'tf.gather' with batchDims cannot be compiled; flatten to one axis first");
+    throw new UserError(
+      `operation 'tf.gather' with batchDims cannot be compiled${modelLine()}; flatten to one axis first`,
+    );
   const [axis] = axesOf(attrs.axis, x.shape);
   const shape = [...x.shape.slice(0, axis), ...indices.shape, ...x.shape.slice(axis + 1)];
   return tracer.tensor(graph.emit('Gather', [name(x), name(indices)], { axis }), shape, x.dtype);

@@ -1,7 +1,7 @@
 import type { TensorInfo } from '@tensorflow/tfjs';
 import { UserError } from '../../common/errors.ts';
 import { tf } from '../tf.ts';
-import { tracer } from '../tracer.ts';
+import { modelLine, tracer } from '../tracer.ts';
 import { kernel } from './register.ts';
 
 interface MatMulAttrs {
@@ -35,7 +35,9 @@ const ACTIVATION: Record<string, string | undefined> = {
 kernel<MatMulAttrs & { activation?: string }>('_FusedMatMul', ({ a, b, bias }, { graph, attrs, name }) => {
   const activation = ACTIVATION[attrs.activation ?? 'linear'];
   if (activation === undefined)
-    throw new UserError(`tf.fused.matMul with activation '${attrs.activation}' cannot be compiled`);
+    throw new UserError(
+      `tf.fused.matMul with activation '${attrs.activation}' cannot be compiled${modelLine()}`,
+    );
   let result = product(a, b, attrs);
   if (bias) result = tracer.tensor(graph.emit('Add', [name(result), name(bias)]), result.shape);
   return activation ? tracer.tensor(graph.emit(activation, [name(result)]), result.shape) : result;

@@ -20,12 +20,14 @@ export function kernel<A = unknown>(
   tf.registerKernel({
     kernelName,
     backendName: TRACER,
-    kernelFunc: ({ inputs, attrs }) =>
-      build(inputs as Inputs, {
+    kernelFunc: ({ inputs, attrs }) => {
+      if (!tf.getGradient(kernelName)) tracer.visit(kernelName);
+      return build(inputs as Inputs, {
         graph: tracer.graph,
         attrs: (attrs ?? {}) as A,
         name: (t) => tracer.nameOf(t),
-      }),
+      });
+    },
   });
 }
 

@@ -255,4 +255,15 @@ test('linear flattens its leading axes', async () => {
     ]);
 });
 
+test('a model may mask by its own values: comparisons have the gradient zero', async () => {
+  const masks: Op[] = [
+    (x) => tf.where(tf.greater(x, 0), x, tf.mul(x, 0.1)),
+    (x) => tf.where(tf.logicalNot(tf.lessEqual(x, 0)), x, tf.mul(x, 0.1)),
+    (x) => tf.where(tf.logicalAnd(tf.greaterEqual(x, 0), tf.notEqual(x, 0)), x, tf.mul(x, 0.1)),
+    (x) =>
+      tf.mul(x, tf.add(tf.mul(tf.cast(tf.logicalOr(tf.less(0, x), tf.equal(x, 9)), 'float32'), 0.9), 0.1)),
+  ];
+  for (const mask of masks) await equivalent(mask, (x) => tf.leakyRelu(x, 0.1), [floats([4, 5])]);
+});
+
 test.run();
