@@ -32,7 +32,7 @@ export async function locateCheckpoint(model: string, revision: string): Promise
     advice:
       `the weights of ${model} are not at hand.${found} Get config.json, model.safetensors and tokenizer.json ` +
       `(or vocab.json and merges.txt) of https://huggingface.co/${model}/tree/${revision} and put them into ${own}, ` +
-      `or run 'hf download ${model}', whose cache is ${hubFolder()}; or name a folder that has them: encoder.model=FOLDER.`,
+      `or run 'hf download ${model}', whose cache is ${hubFolder()}; or name a folder that has them: --set encoder.model=FOLDER.`,
   };
 }
 

