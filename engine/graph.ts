@@ -148,6 +148,8 @@ export class Graph {
 
   output(name: string, spec: Spec, value: string): void {
     if (this.outputs.has(name)) throw new UserError(`two outputs of a compiled function are named '${name}'`);
+    if (this.inputs.has(name))
+      throw new UserError(`an input and an output of a compiled function are both named '${name}'`);
     this.outputs.set(name, { ...spec, value });
   }
 
