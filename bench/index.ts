@@ -28,5 +28,8 @@ for (const bench of chosen) {
   const folder = new URL('./results/', import.meta.url);
   await mkdir(folder, { recursive: true });
   const machine = { cpu: cpus()[0]?.model, cores: cpus().length, node: process.version };
-  await writeFile(new URL(`${bench.name}.json`, folder), `${JSON.stringify({ bench: bench.name, machine, rows }, null, 2)}\n`);
+  await writeFile(
+    new URL(`${bench.name}.json`, folder),
+    `${JSON.stringify({ bench: bench.name, machine, rows }, null, 2)}\n`,
+  );
 }

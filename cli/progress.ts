@@ -15,9 +15,9 @@ interface Task {
 const plainInterval = 3000;
 
 /**
- * Shows a job's progress on standard error. On a terminal: a bar that redraws itself, and a line per epoch above it
- * (of the metrics recall and ndcg, which fit a line).
- * Elsewhere: plain lines without control characters, at most one every few seconds. Quiet: warnings only.
+ * Shows a job's progress on standard error. On a terminal: a bar that redraws itself, and a line per epoch above it.
+ * Elsewhere: plain lines without control characters, an epoch each, progress at most every few seconds. Quiet:
+ * warnings only.
  */
 export class ProgressRenderer {
   readonly #stream: NodeJS.WriteStream;
@@ -27,7 +27,6 @@ export class ProgressRenderer {
   #columns = '';
   #barShown = false;
   #lastPlain = Number.NEGATIVE_INFINITY;
-  #heldEpoch?: Row;
 
   constructor(stream: NodeJS.WriteStream, quiet = false, now: () => number = () => performance.now()) {
     this.#stream = stream;
@@ -54,16 +53,14 @@ export class ProgressRenderer {
     } else if (event.kind === 'note') {
       this.#line(event.text);
     } else if (event.kind === 'epoch') {
-      this.#epoch(event.row);
+      this.#printEpoch(event.row);
     }
   }
 
-  /** Removes the bar and prints what was held back. */
+  /** Removes the bar. */
   close(): void {
     this.#task = undefined;
     this.#clearBar();
-    if (this.#heldEpoch) this.#printEpoch(this.#heldEpoch);
-    this.#heldEpoch = undefined;
   }
 
   #showTask(): void {
@@ -76,18 +73,8 @@ export class ProgressRenderer {
     }
   }
 
-  #epoch(row: Row): void {
-    if (this.#stream.isTTY || this.#plainIsDue()) {
-      this.#heldEpoch = undefined;
-      this.#printEpoch(row);
-    } else {
-      this.#heldEpoch = row;
-    }
-  }
-
   #printEpoch(row: Row): void {
-    const shown = Object.entries(row).filter(([name]) => !name.includes('@') || /^(recall|ndcg)@/.test(name));
-    const cells = shown.map(([name, value]) => [name, formatCell(value)]);
+    const cells = Object.entries(row).map(([name, value]) => [name, formatCell(value)]);
     const widths = cells.map(([name]) => Math.max(name.length, 7));
     const columns = cells.map(([name], i) => name.padStart(widths[i])).join(' ');
     if (columns !== this.#columns) this.#line(paint(this.#stream, 'bold', columns));

@@ -7,12 +7,9 @@ export function resultAsText(result: RunResult): string {
   const dataset = `${result.dataset}${result.synthetic ? ' (synthetic)' : ''}`;
   const encoder = result.encoder ? `, encoder ${result.encoder}` : '';
   const cell = (value: number | undefined) => value?.toFixed(4) ?? '';
-  const metrics = Object.keys(test).map((name) => [
-    name,
-    cell(valid[name]),
-    cell(test[name]),
-    cell(popularity[name]),
-  ]);
+  // With one right item a row, hit equals recall, MAP equals MRR, and precision is recall / k: --json has them all.
+  const names = Object.keys(test).filter((name) => !/^(hit|map|precision)@/.test(name));
+  const metrics = names.map((name) => [name, cell(valid[name]), cell(test[name]), cell(popularity[name])]);
   return [
     `${result.model} on ${dataset}${encoder}, seed ${result.seed}, ${result.device}`,
     `${formatNumber(result.items)} items; rows: ${formatNumber(rows.train)} train, ${formatNumber(rows.valid)} valid, ${formatNumber(rows.test)} test`,

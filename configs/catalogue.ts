@@ -69,10 +69,10 @@ export function chooseModel<M extends ModelEntry>(
   return { entry: catalogue.models.get(name), name, defaults: yamlOf(catalogue, 'models', name) };
 }
 
-/** The `data.*` settings that configs/datasets gives for a dataset; a folder has none. */
+/** The settings that configs/datasets gives for a dataset; a folder has none. */
 export function datasetDefaults(nameOrPath: string): Layer {
   const { name, defaults = {} } = resolveSource(nameOrPath);
-  return { values: { data: defaults }, origin: () => `configs/datasets (${name})` };
+  return { values: defaults, origin: () => `configs/datasets (${name})` };
 }
 
 const encoderFile = z.strictObject({

@@ -1,4 +1,6 @@
+import { existsSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
+import { resolve } from 'node:path';
 import { z } from 'zod';
 import { UsageError } from '../common/errors.ts';
 import { dataSettings } from '../data/settings.ts';
@@ -82,6 +84,9 @@ export function userLayersForPart(options: ConfigOptions, schema: z.ZodObject): 
   return [...file, ...userLayers(direct, schema)];
 }
 
+// Paths are written into a run as absolute ones: the run is then resumed from any folder.
+const isPath = (nameOrPath: string) => /[\\/]|^\./.test(nameOrPath);
+
 function flagsOf({ model, encoder, features, dataset, seed, device, threads }: ConfigOptions): Flags {
   if (encoder !== undefined && features !== undefined) {
     throw new UsageError(
@@ -90,8 +95,14 @@ function flagsOf({ model, encoder, features, dataset, seed, device, threads }: C
   }
   return {
     'run.model': ['--model', model],
-    'run.encoder': features === undefined ? ['--encoder', encoder] : ['--features', `file:${features}`],
-    'run.dataset': ['--dataset', dataset],
+    'run.encoder':
+      features === undefined
+        ? [
+            '--encoder',
+            encoder?.replace(/:(.+)$/, (whole, path) => (existsSync(path) ? `:${resolve(path)}` : whole)),
+          ]
+        : ['--features', `file:${resolve(features)}`],
+    'run.dataset': ['--dataset', dataset && isPath(dataset) ? resolve(dataset) : dataset],
     seed: ['--seed', seed],
     device: ['--device', device],
     threads: ['--threads', threads],

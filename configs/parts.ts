@@ -25,11 +25,15 @@ function resolveChoices(options: ConfigOptions) {
   return { ...config.run, origins };
 }
 
+/** The dataset's own settings, as far as a command knows their sections. */
+const partOf = (dataset: string, schema: z.ZodObject) =>
+  only(datasetDefaults(dataset), Object.keys(schema.shape));
+
 /** What decides a prepared dataset, for `rec data`. */
 export function resolveData(options: ConfigOptions) {
   const { dataset } = resolveChoices(options);
   const schema = z.strictObject({ ...partChoices.shape, ...dataSections });
-  const { config } = resolve(schema, [datasetDefaults(dataset), ...userLayersForPart(options, schema)]);
+  const { config } = resolve(schema, [partOf(dataset, schema), ...userLayersForPart(options, schema)]);
   return { dataset, data: config.data, seed: config.seed };
 }
 
@@ -46,7 +50,7 @@ export function resolveEncoding<E extends EncoderEntry>(
     ...dataSections,
     ...computeSettings,
   });
-  const layers = [datasetDefaults(dataset), ...encoder.defaults, ...userLayersForPart(options, schema)];
+  const layers = [partOf(dataset, schema), ...encoder.defaults, ...userLayersForPart(options, schema)];
   const { encoder: settings, data, seed, device, threads } = resolve(schema, layers).config;
   return {
     dataset,

@@ -103,7 +103,10 @@ export function resolveRun<M extends ModelEntry, E extends EncoderEntry>(
 function resolveChoices(options: ConfigOptions, catalogue: Catalogue) {
   const schema = z.strictObject({ run: choices });
   const layers = userLayers(options, schema).map((layer) => only(layer, ['run']));
-  const { config, origins } = resolve(schema, layers, {
+  // A dataset may bring vectors of its own, which are then the default encoder.
+  const { run } = resolve(z.strictObject({ run: choices.partial() }), layers).config;
+  const own = only(datasetDefaults(run.dataset ?? 'demo'), ['run']);
+  const { config, origins } = resolve(schema, [own, ...layers], {
     'run.model': `which model? Give --model with one of [${catalogue.models.names().sort().join(', ')}].`,
   });
   return { run: config.run, origins };

@@ -120,33 +120,61 @@ export interface EpochPlan {
   batch(i: number): Batch;
 }
 
-/** Upper lengths 8, 16, 32, ..., up to the longest window: below 8, a shape of its own costs more than padding. */
-function lengthLimits(longest: number): number[] {
+/** A bucket more must save at least this share of the positions: every shape is compiled, and holds memory of its own. */
+const BUCKET_COST = 0.05;
+
+/**
+ * Cuts the lengths of windows into ranges, each padded to its longest: the ranges that pass over the fewest positions,
+ * found by dynamic programming over the lengths. A range has at least a batch of targets, so that no batch is mostly
+ * filling.
+ * @returns the upper length of every range, ascending
+ */
+function lengthLimits(windows: Windows, batchSize: number): number[] {
+  const longest = windows.length.reduce((a, b) => Math.max(a, b), 1);
+  // Prefix sums over lengths: windows and targets of at most that length.
+  const count = new Float64Array(longest + 1);
+  const targets = new Float64Array(longest + 1);
+  let positions = 0;
+  windows.length.forEach((length, w) => {
+    count[length]++;
+    targets[length] += windows.first[w + 1] - windows.first[w];
+    positions += length;
+  });
+  for (let n = 1; n <= longest; n++) {
+    count[n] += count[n - 1];
+    targets[n] += targets[n - 1];
+  }
+  // cost[n]: least cost of the windows of at most n items; from[n]: where its last range begins.
+  const cost = new Float64Array(longest + 1).fill(Number.POSITIVE_INFINITY);
+  const from = new Int32Array(longest + 1);
+  cost[0] = 0;
+  for (let n = 1; n <= longest; n++) {
+    for (let below = 0; below < n; below++) {
+      const enough = targets[n] - targets[below] >= batchSize || (n === longest && below === 0);
+      const total = cost[below] + (count[n] - count[below]) * n + BUCKET_COST * positions;
+      if (!enough || total >= cost[n]) continue;
+      cost[n] = total;
+      from[n] = below;
+    }
+  }
   const limits: number[] = [];
-  for (let limit = 8; limit < longest; limit *= 2) limits.push(limit);
-  return [...limits, longest];
+  for (let n = longest; n > 0; n = from[n]) limits.unshift(n);
+  return limits;
 }
 
 function bucketByLength(windows: Windows, batchSize: number): Bucket[] {
-  const longest = windows.length.reduce((a, b) => Math.max(a, b), 1);
-  const buckets: Bucket[] = [];
-  let members: number[] = [];
-  let targets = 0;
   let below = 0;
-  for (const limit of lengthLimits(longest)) {
+  return lengthLimits(windows, batchSize).map((limit) => {
+    const members: number[] = [];
+    let targets = 0;
     for (let w = 0; w < windows.count; w++) {
       if (windows.length[w] <= below || windows.length[w] > limit) continue;
       members.push(w);
       targets += windows.first[w + 1] - windows.first[w];
     }
     below = limit;
-    // Too few for a batch of their own: they join the next longer ones.
-    if (!members.length || (targets < batchSize && limit < longest)) continue;
-    buckets.push(shapeBucket(limit, Int32Array.from(members), targets, windows, batchSize));
-    members = [];
-    targets = 0;
-  }
-  return buckets;
+    return shapeBucket(limit, Int32Array.from(members), targets, windows, batchSize);
+  });
 }
 
 function shapeBucket(

@@ -5,7 +5,6 @@ import { fileURLToPath } from 'node:url';
 import { parse } from 'yaml';
 import { z } from 'zod';
 import { messageOf, UserError, unknownName } from '../common/errors.ts';
-import { type DataSettings, dataSettings } from './settings.ts';
 
 /** Files of a source named one by one; relative to `root`, looked for with and without .gz. */
 const sourceFiles = z.strictObject({
@@ -29,18 +28,8 @@ export interface DatasetSource {
   /** Makes the data: 'demo'. */
   generator?: string;
   parameters?: Record<string, unknown>;
-  /** Values of `data.*` that this dataset sets, unless the user does. */
-  defaults?: Partial<DataSettings>;
-}
-
-/** Checks values of `data.*`, keeping only the keys that are given. */
-function checkDefaults(given: Record<string, unknown>, context: z.RefinementCtx): Partial<DataSettings> {
-  const checked = dataSettings.safeParse(given);
-  if (!checked.success) {
-    context.addIssue({ code: 'custom', message: z.prettifyError(checked.error) });
-    return z.NEVER;
-  }
-  return Object.fromEntries(Object.entries(checked.data).filter(([key]) => key in given));
+  /** Settings by section (`data`, `train`, ...) that this dataset sets, unless the user does. */
+  defaults?: Record<string, Record<string, unknown>>;
 }
 
 const dataset = z.strictObject({
@@ -51,7 +40,7 @@ const dataset = z.strictObject({
   hub: z.string().optional(),
   generator: z.string().optional(),
   parameters: z.record(z.string(), z.unknown()).optional(),
-  defaults: z.record(z.string(), z.unknown()).transform(checkDefaults).optional(),
+  defaults: z.record(z.string(), z.record(z.string(), z.unknown())).optional(),
   /** Stands for {domain} in the names of files. */
   domain: z.string().optional(),
 });
@@ -80,7 +69,8 @@ export function resolveSource(nameOrPath: string): DatasetSource {
       throw new UserError(
         `${nameOrPath}: is a file; --dataset takes a name or the folder that the file lies in.`,
       );
-    return { name: basename(path), path };
+    const hasVectors = readdirSync(path).some((file) => file.endsWith('.feature'));
+    return { name: basename(path), path, ...(hasVectors && { defaults: { run: { encoder: 'file' } } }) };
   }
   if (/[\\/]|^[.~]/.test(nameOrPath))
     throw new UserError(`${nameOrPath}: no such folder (looked at ${path}).`);

@@ -7,7 +7,7 @@ import type { RunOptions } from '../configs/options.ts';
 import { type ResolvedRun, resolveRun } from '../configs/run.ts';
 import { dropWords } from '../data/augment.ts';
 import { type Dataset, loadDataset, resolveSource } from '../data/index.ts';
-import { embedTexts, encoders } from '../encoders/index.ts';
+import { embedTexts, encoders, type TextVectors } from '../encoders/index.ts';
 import { type Device, openDevice, Parameters } from '../engine/index.ts';
 import { type ModelDefinition, models, type Recommender } from '../models/index.ts';
 import { initializeFrom } from './checkpoint.ts';
@@ -25,6 +25,8 @@ export interface Experiment {
   run: Run;
   dataset: Dataset;
   text: TextTable;
+  /** Name of the text vectors: 'lsa', 'file:games.feature'; null without any. */
+  encoder: string | null;
   /** Vectors of the texts with words dropped, for a model whose own loss asks for them. */
   droppedText: TextTable;
   parameters: Parameters;
@@ -63,7 +65,8 @@ export async function openExperiment(run: Run, progress: Progress): Promise<Expe
   const definition = run.model.entry;
   const dataset = await loadDataset(resolveSource(run.dataset), run.data, { progress, seed: run.seed });
   if (dataset.synthetic) progress.note(`dataset '${dataset.name}' is synthetic: generated, not real`);
-  const text = definition.input === 'id' ? undefined : await embedItems(run, dataset, progress);
+  const vectors = definition.input === 'id' ? undefined : await embedItems(run, dataset, progress);
+  const text = vectors && tableOf(vectors);
   const parameters = new Parameters({ seed: run.seed });
   const { maxHistory, init } = run.train;
   const model = definition.build(run.model.settings, {
@@ -75,7 +78,7 @@ export async function openExperiment(run: Run, progress: Progress): Promise<Expe
   if (init) await startFrom(init, parameters, progress);
   const droppedText = await embedDropped(run, model, dataset, progress);
   const scorer = new ModelScorer(model, dataset, text, maxHistory, { parameters, device });
-  return { run, dataset, text, droppedText, parameters, model, device, scorer, progress };
+  return { run, dataset, text, encoder: vectors?.name ?? null, droppedText, parameters, model, device, scorer, progress };
 }
 
 async function embedItems(
@@ -83,13 +86,18 @@ async function embedItems(
   dataset: Dataset,
   progress: Progress,
   texts = dataset.itemTexts,
-): Promise<TextTable> {
+): Promise<TextVectors> {
   const { entry, name, settings } = run.encoder!;
   const context = { seed: run.seed, threads: run.threads, progress, featureFile: dataset.featureFile };
   const job = { entry, name, settings, texts, rows: dataset.itemCount };
-  const { rows, dims, values } = await embedTexts(job, context);
-  return { dtype: 'float32', shape: [rows, dims], data: values };
+  return embedTexts(job, context);
 }
+
+const tableOf = ({ rows, dims, values }: TextVectors): TextTable => ({
+  dtype: 'float32',
+  shape: [rows, dims],
+  data: values,
+});
 
 /** The texts again with words dropped, where the model's own loss contrasts histories with such a view. */
 async function embedDropped(
@@ -120,7 +128,7 @@ async function embedDropped(
       `model.dropWords needs an encoder whose vectors depend on one text each; those of '${run.encoder!.name}' do not. Set model.dropWords to 0.`,
     );
   }
-  return embedItems(run, dataset, progress, texts);
+  return tableOf(await embedItems(run, dataset, progress, texts));
 }
 
 async function startFrom(init: string, parameters: Parameters, progress: Progress): Promise<void> {

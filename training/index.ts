@@ -124,7 +124,9 @@ async function train(
         await folder.addEpoch(record);
         const { epoch, loss, valid, trainSeconds } = record;
         const k = settings.metric.split('@')[1];
-        const shown = Object.fromEntries([`recall@${k}`, `ndcg@${k}`, settings.metric].map((m) => [m, valid[m]]));
+        const shown = Object.fromEntries(
+          [`recall@${k}`, `ndcg@${k}`, settings.metric].map((m) => [m, valid[m]]),
+        );
         progress.epoch({ epoch, loss, ...shown, seconds: trainSeconds, best: improved });
       },
       async onCheckpoint(_, force) {

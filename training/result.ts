@@ -74,7 +74,7 @@ export async function evaluateModel(
   return {
     model: run.model.entry.name,
     dataset: dataset.name,
-    encoder: run.encoder?.name ?? null,
+    encoder: experiment.encoder,
     seed: run.seed,
     device: device.name,
     loss: run.loss.type,

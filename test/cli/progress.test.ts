@@ -31,7 +31,7 @@ test('plain lines have no control characters and come seconds apart', () => {
   assert.is(lines[1], 'read  [######--------------]   30%  300/1,000 rows  100/s  ETA 0:07\n');
 });
 
-test('warnings and notes are never held back; quick epochs are, but not the last', () => {
+test('epochs, warnings and notes are never held back', () => {
   const lines = rendered(false, [
     [0, epoch(1)],
     [100, epoch(2)],
@@ -42,6 +42,7 @@ test('warnings and notes are never held back; quick epochs are, but not the last
   assert.equal(lines, [
     '  epoch    loss    best\n',
     '      1  6.5432        \n',
+    '      2  6.5432       *\n',
     'a note\n',
     'warning: a warning\n',
     '      3  6.5432        \n',

@@ -9,7 +9,7 @@ test('names, aliases and paths', () =>
   inFolder(async (folder) => {
     assert.is(resolveSource('demo').generator, 'demo');
     assert.equal(resolveSource('beauty'), resolveSource('All_Beauty'));
-    assert.equal(resolveSource('games').defaults, { split: 'timestamp' });
+    assert.equal(resolveSource('games').defaults, { data: { split: 'timestamp' } });
     assert.is(resolveSource('baby').files?.metadata, 'raw/meta_categories/meta_Baby_Products.jsonl');
     const path = await writeFiles(`${folder}/my-data`, { 'x.inter': '' });
     assert.equal(resolveSource(path), { name: 'my-data', path });
@@ -68,7 +68,7 @@ test('files that are not there are named, with where to get them and where to pu
           .join('\n'),
       });
       const source = resolveSource('games');
-      const dataset = await load(source, { ...source.defaults });
+      const dataset = await load(source, { ...source.defaults?.data });
       assert.equal(spell(dataset, dataset.train), ['first > item0']);
       assert.equal(spell(dataset, dataset.valid), ['first item0 > item1', 'first item0 item1 > item2']);
       assert.equal(spell(dataset, dataset.test), ['first item0 item1 item2 > item3']);
