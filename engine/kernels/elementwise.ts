@@ -68,7 +68,8 @@ kernel<{ dtype: string }>('Cast', ({ x }, { graph, attrs, name }) =>
     ? tracer.tensor(name(x), x.shape, x.dtype)
     : tracer.tensor(graph.emit('Cast', [name(x)], { to: ONNX_TYPE[attrs.dtype] }), x.shape, attrs.dtype),
 );
-kernel('Identity', ({ x }, { name }) => tracer.tensor(name(x), x.shape, x.dtype));
+// tfjs clones what a gradient will need: the clone is the same value, and what is known of it stays known.
+kernel('Identity', ({ x }) => ({ dataId: x.dataId, shape: x.shape, dtype: x.dtype }));
 
 const FOLD: Record<string, (x: number, y: number) => number> = {
   Add: (x, y) => x + y,
