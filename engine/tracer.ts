@@ -80,6 +80,14 @@ class TracerBackend extends tf.KernelBackend {
     return this.#register({ name, shape, dtype: 'float32', scattered: { indices, updates } });
   }
 
+  /**
+   * A new tensor of the same value. It has a data id of its own: tfjs disposes clones, and a shared id would take the
+   * host's variable with it.
+   */
+  alias(t: TensorInfo): TensorInfo {
+    return this.#register(this.#values.get(t.dataId) ?? this.#adopt(t));
+  }
+
   #register(value: Value): TensorInfo {
     const dataId = {};
     this.#values.set(dataId, value);

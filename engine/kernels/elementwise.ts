@@ -69,7 +69,7 @@ kernel<{ dtype: string }>('Cast', ({ x }, { graph, attrs, name }) =>
     : tracer.tensor(graph.emit('Cast', [name(x)], { to: ONNX_TYPE[attrs.dtype] }), x.shape, attrs.dtype),
 );
 // tfjs clones what a gradient will need: the clone is the same value, and what is known of it stays known.
-kernel('Identity', ({ x }) => ({ dataId: x.dataId, shape: x.shape, dtype: x.dtype }));
+kernel('Identity', ({ x }) => tracer.alias(x));
 
 const FOLD: Record<string, (x: number, y: number) => number> = {
   Add: (x, y) => x + y,

@@ -210,6 +210,21 @@ test('a compiled function leaves nothing on the host backend', async () => {
   await f.close();
 });
 
+test('host tensors and variables outlive any number of traces that clone and save them', async () => {
+  const parameters = new Parameters();
+  const w = parameters.create('w', [2], ones);
+  const outside = tf.tensor1d([1, 2]);
+  const model = () => tf.sum(tf.mul(tf.mul(tf.clone(w), tf.mul(w, outside)), tf.clone(outside))) as tf.Scalar;
+  for (let i = 0; i < 5; i++) {
+    const loss = compileGradients(model, { parameters, device: cpu });
+    await loss({});
+    await loss.close();
+    assert.equal([...w.dataSync()], [1, 1]);
+    assert.equal([...outside.dataSync()], [1, 2]);
+  }
+  assert.equal([...parameters.view('w', 'gradient')], [2, 8]);
+});
+
 /** A model of three parameters, one frozen, and two losses that reach different ones. */
 function model() {
   const parameters = new Parameters({ seed: 3 });

@@ -12,13 +12,21 @@ import { agreeWithEager, type Case } from './support/agree.ts';
 
 const registered = tf.getKernelsForBackend(TRACER);
 const traced = new Set<string>();
-for (const config of registered) {
-  const { kernelFunc } = config;
-  config.kernelFunc = (call) => {
-    traced.add(config.kernelName);
-    return kernelFunc(call);
-  };
-}
+const kernelFuncs = registered.map((config) => config.kernelFunc);
+test.before(() => {
+  for (const config of registered) {
+    const { kernelFunc } = config;
+    config.kernelFunc = (call) => {
+      traced.add(config.kernelName);
+      return kernelFunc(call);
+    };
+  }
+});
+test.after(() => {
+  registered.forEach((config, i) => {
+    config.kernelFunc = kernelFuncs[i];
+  });
+});
 
 const cases = [...elementwise, ...matmul, ...reduce, ...gather, ...shape, ...own];
 const groups = new Map<string, Case[]>();

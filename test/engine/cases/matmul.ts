@@ -79,6 +79,17 @@ export const matmul: Case[] = [
     tolerance: 1e-5,
   },
   {
+    name: 'a product with zeros, in a sum',
+    fn: (x, y) => [
+      tf.add(tf.matMul(tf.zeros([4, 6]), x), y),
+      tf.matMul(x, tf.zeros([6, 3])),
+      tf.matMul(tf.zeros([2, 4, 6]), tf.reshape(tf.concat([x, x], 0), [2, 6, 6])),
+      tf.matMul(tf.sub(x, x), x),
+    ],
+    inputs: [floats([6, 6]), floats([6], { seed: 2 })],
+    tolerance: 1e-5,
+  },
+  {
     name: 'dot products and outer products',
     fn: (x, y) => [
       tf.dot(x as tf.Tensor1D, y as tf.Tensor1D),
