@@ -1,5 +1,11 @@
 import { UserError } from '../common/errors.ts';
-import { readSafetensors, requireTensor, type Safetensors, writeSafetensors } from '../common/safetensors.ts';
+import {
+  asFloat32,
+  readSafetensors,
+  requireTensor,
+  type Safetensors,
+  writeSafetensors,
+} from '../common/safetensors.ts';
 import type { Optimizer, Parameters } from '../engine/index.ts';
 
 /** One epoch's line of metrics.jsonl. */
@@ -57,17 +63,25 @@ export async function loadCheckpoint(
   optimizer: Optimizer,
 ): Promise<TrainingState> {
   const file = await readSafetensors(path);
+  const state = stateOf(file);
   copyParameters(file, parameters);
   for (const [moment, prefix] of Object.entries(MOMENTS)) {
     for (const { name, shape } of parameters.trainable()) {
-      const tensor = requireTensor(file, prefix + name, shape);
-      parameters.view(name, moment as 'first' | 'second').set(tensor.data as Float32Array);
+      parameters.view(name, moment as 'first' | 'second').set(floatsOf(file, prefix + name, shape));
     }
   }
-  const state = JSON.parse(file.metadata.state ?? 'null') as TrainingState | null;
-  if (!state) throw new UserError(`${path}: has no training state; it is not a checkpoint to resume from`);
   optimizer.steps = state.optimizerSteps;
   return state;
+}
+
+function stateOf({ path, metadata }: Safetensors): TrainingState {
+  try {
+    const state = JSON.parse(metadata.state ?? 'null') as TrainingState | null;
+    if (state) return state;
+  } catch {
+    // Told below: to the user, a state that cannot be read is none.
+  }
+  throw new UserError(`${path}: has no training state; it is not a checkpoint to resume from`);
 }
 
 /** Writes the parameters alone: a model to use. */
@@ -93,8 +107,8 @@ export async function initializeFrom(path: string, parameters: Parameters): Prom
   const fresh: string[] = [];
   for (const { name, shape, values } of parameters.all()) {
     const tensor = file.tensors.get(name);
-    if (tensor && tensor.dtype !== 'I64' && String(tensor.shape) === String(shape))
-      values.set(tensor.data as Float32Array);
+    if (tensor?.data instanceof Float32Array && String(tensor.shape) === String(shape))
+      values.set(tensor.data);
     else fresh.push(name);
   }
   if (fresh.length === parameters.all().length) {
@@ -115,6 +129,10 @@ function parameterTensors(
 
 function copyParameters(file: Safetensors, parameters: Parameters): void {
   for (const { name, shape, values } of parameters.all()) {
-    values.set(requireTensor(file, name, shape).data as Float32Array);
+    values.set(floatsOf(file, name, shape));
   }
+}
+
+function floatsOf(file: Safetensors, name: string, shape: readonly number[]): Float32Array {
+  return asFloat32(requireTensor(file, name, shape), `${file.path}: tensor '${name}'`);
 }

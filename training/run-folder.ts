@@ -1,4 +1,4 @@
-import { appendFile, mkdir } from 'node:fs/promises';
+import { appendFile, mkdir, readdir, rm } from 'node:fs/promises';
 import { arch, cpus, platform, totalmem } from 'node:os';
 import { basename, join, relative } from 'node:path';
 import { explainFileError, readJson, writeFileAtomic } from '../common/files.ts';
@@ -58,8 +58,9 @@ export class RunFolder {
     events.close();
   }
 
-  /** Drops what was logged after the checkpoint that a resumed run starts from. */
+  /** Drops what was logged after the checkpoint that a resumed run starts from, and files that a kill left unfinished. */
   async rewind({ records }: TrainingState): Promise<void> {
+    for (const name of await readdir(this.path)) if (name.endsWith('.tmp')) await rm(this.file(name));
     await writeFileAtomic(this.file('metrics.jsonl'), records.map((r) => `${JSON.stringify(r)}\n`).join(''));
     const events = new EventsWriter(this.file(EVENTS_FILE));
     await events.truncateAfter(records.length);

@@ -65,6 +65,8 @@ export class Trainer {
   constructor(options: TrainerOptions) {
     const { model, parameters, dataset, settings, device } = options;
     this.#options = options;
+    if (!dataset.train.target.length)
+      throw new UserError('there are no rows to train on: the training split of the dataset is empty');
     // A loss of the model's own compares one history a row with another view of it.
     const mode = model.loss ? 'rows' : settings.windows;
     const windows = planWindows(dataset.train, settings.maxHistory, mode);

@@ -1,0 +1,104 @@
+import { Progress } from '../../common/progress.ts';
+import type { Dataset } from '../../data/dataset.ts';
+import { openDevice } from '../../engine/index.ts';
+import type { Metrics } from '../../evaluation/metrics.ts';
+import type { EpochRecord } from '../../training/checkpoint.ts';
+import { trainSettings } from '../../training/settings.ts';
+import { Trainer } from '../../training/trainer.ts';
+import { randomRows } from '../data/rows-support.ts';
+import { type Built, build, ITEMS, textFor, type Variant, variants } from '../models/support.ts';
+
+/** Users with histories of random items, as a prepared dataset: train, valid and test rows alike. */
+export function randomDataset(lengths: readonly number[]): Dataset {
+  const { pool, rows } = randomRows(lengths, 1, ITEMS);
+  return {
+    name: 'random',
+    synthetic: true,
+    itemCount: ITEMS,
+    userCount: lengths.length,
+    itemIds: Array.from({ length: ITEMS }, (_, i) => `i${i}`),
+    pool,
+    train: rows,
+    valid: rows,
+    test: rows,
+    manifest: {
+      name: 'random',
+      synthetic: true,
+      layout: 'none',
+      hash: '',
+      sources: [],
+      settings: {},
+      steps: [],
+      bad: [],
+      ties: 'file order',
+      counts: { users: 0, items: 0, interactions: 0, train: 0, valid: 0, test: 0 },
+    },
+  };
+}
+
+export function variantNamed(name: string): Variant {
+  const found = variants().find((variant) => variant.name === name);
+  if (!found) throw new Error(`no variant is named '${name}'`);
+  return found;
+}
+
+interface Given {
+  variant?: Variant;
+  /** Values of `train.*`. */
+  settings?: Record<string, unknown>;
+  lengths?: readonly number[];
+  seed?: number;
+  threads?: number;
+}
+
+/** A trainer of a small model on random rows. */
+export function trainerOf({
+  variant = variantNamed('gru4rec'),
+  settings = {},
+  lengths = [5, 9, 3, 4],
+  seed = 1,
+  threads = 1,
+}: Given = {}): { trainer: Trainer; built: Built; dataset: Dataset } {
+  const parsed = trainSettings.parse({ batchSize: 8, maxHistory: 12, ...settings });
+  const built = build(variant, { seed, maxHistory: parsed.maxHistory });
+  const dataset = randomDataset(lengths);
+  const trainer = new Trainer({
+    ...built,
+    dataset,
+    text: textFor(variant),
+    settings: parsed,
+    seed,
+    device: openDevice('cpu', { threads }),
+    progress: new Progress(),
+  });
+  return { trainer, built, dataset };
+}
+
+export interface Outcome {
+  records: EpochRecord[];
+  /** Whether each epoch was the best so far. */
+  improved: boolean[];
+  /** The learning rate of every step, read before the step. */
+  rates: number[];
+}
+
+/** Runs a trainer; the validation of epoch e gives `score(e)` as ndcg@10. */
+export async function runWith(trainer: Trainer, score: (epoch: number) => number): Promise<Outcome> {
+  const outcome: Outcome = { records: [], improved: [], rates: [trainer.optimizer.learningRate] };
+  await trainer.run({
+    async validate(): Promise<Metrics> {
+      outcome.rates.push(trainer.optimizer.learningRate);
+      return { 'ndcg@10': score(trainer.state.epoch), 'recall@10': 1 - score(trainer.state.epoch) };
+    },
+    async onEpoch(record, improved) {
+      outcome.records.push(record);
+      outcome.improved.push(improved);
+    },
+    async onCheckpoint(state) {
+      if (state.batch) outcome.rates.push(trainer.optimizer.learningRate);
+    },
+  });
+  outcome.rates.pop();
+  await trainer.close();
+  return outcome;
+}
