@@ -16,7 +16,8 @@ function product(a: TensorInfo, b: TensorInfo, { transposeA, transposeB }: MatMu
   const columns = b.shape.at(transposeB ? -2 : -1)!;
   const batch = tf.backend_util.assertAndGetBroadcastShape(a.shape.slice(0, -2), b.shape.slice(0, -2));
   // The first state of a recurrent layer is zero: neither its product nor that product's gradients need computing.
-  if (tracer.uniformOf(a) === 0 || tracer.uniformOf(b) === 0) return tracer.filled([...batch, rows, columns], 0);
+  if (tracer.uniformOf(a) === 0 || tracer.uniformOf(b) === 0)
+    return tracer.filled([...batch, rows, columns], 0);
   const names = [tracer.nameOf(a), tracer.nameOf(b)];
   const flags = { transA: transposeA ? 1 : 0, transB: transposeB ? 1 : 0 };
   let value: string;
