@@ -1,9 +1,10 @@
 import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { Cancelled, UserError } from '../common/errors.ts';
-import { ensureWritableFolder, hashJson } from '../common/files.ts';
+import { ensureWritableFolder, hashJson, readJson } from '../common/files.ts';
 import type { Progress } from '../common/progress.ts';
 import type { RunOptions } from '../configs/options.ts';
+import type { Dataset, Manifest } from '../data/dataset.ts';
 import { rankAll } from '../evaluation/ranking.ts';
 import { loadCheckpoint, loadParameters, saveCheckpoint, saveParameters } from './checkpoint.ts';
 import { closeExperiment, type Experiment, openExperiment, resolveExperiment } from './experiment.ts';
@@ -44,7 +45,13 @@ export async function resumeExperiment(options: RunOptions, progress: Progress):
     { set: [], config: folder.file('config.yaml'), runs: options.runs },
     progress,
   );
-  return train(await openExperiment(run, progress), folder, started, true);
+  const experiment = await openExperiment(run, progress);
+  if (!(await sameData(folder, experiment.dataset))) {
+    throw new UserError(
+      `${folder.shown}: dataset '${experiment.dataset.name}' has changed since this run began, so it cannot go on; begin a new run`,
+    );
+  }
+  return train(experiment, folder, started, true);
 }
 
 /** Evaluates a run's best checkpoint anew; `set` may change evaluation settings, e.g. eval.topk. */
@@ -62,6 +69,8 @@ export async function evaluateRun(
     progress,
   );
   const experiment = await openExperiment(run, progress);
+  if (!(await sameData(folder, experiment.dataset)))
+    progress.warning(`dataset '${experiment.dataset.name}' is not as it was when the model was trained`);
   try {
     await loadParameters(folder.best, experiment.parameters);
     const { evalRowsPerSecond, ...evaluated } = await evaluateModel(experiment);
@@ -87,6 +96,11 @@ function openFolder(path: string): RunFolder {
   if (!existsSync(folder.file('config.yaml')))
     throw new UserError(`${path}: not a run folder (it has no config.yaml)`);
   return folder;
+}
+
+/** Whether the dataset is the one that the run was made with. */
+async function sameData(folder: RunFolder, { manifest }: Dataset): Promise<boolean> {
+  return (await readJson<Manifest>(folder.file('dataset.json'))).hash === manifest.hash;
 }
 
 async function train(

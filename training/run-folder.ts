@@ -27,9 +27,10 @@ export class RunFolder {
       '-',
     );
     const folder = await makeUnique(join(runs, name));
-    await writeFileAtomic(folder.file('config.yaml'), yaml);
     await writeFileAtomic(folder.file('environment.json'), `${JSON.stringify(environment(), null, 2)}\n`);
     await writeFileAtomic(folder.file('dataset.json'), `${JSON.stringify(manifest, null, 2)}\n`);
+    // Last: a folder that has it can be resumed.
+    await writeFileAtomic(folder.file('config.yaml'), yaml);
     return folder;
   }
 

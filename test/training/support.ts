@@ -1,4 +1,7 @@
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { Progress } from '../../common/progress.ts';
+import { seeded } from '../../common/random.ts';
 import type { Dataset } from '../../data/dataset.ts';
 import { openDevice } from '../../engine/index.ts';
 import type { Metrics } from '../../evaluation/metrics.ts';
@@ -101,4 +104,28 @@ export async function runWith(trainer: Trainer, score: (epoch: number) => number
   outcome.rates.pop();
   await trainer.close();
   return outcome;
+}
+
+/**
+ * Writes a small dataset of atomic files (.inter, .item): users go around rings of items, whose titles name the ring,
+ * with a slip now and then.
+ */
+export function writeDataset(folder: string, { users = 100, items = 30, seed = 1 } = {}): string {
+  const random = seeded('dataset', seed);
+  const rings = 3;
+  const inter = ['user_id:token\titem_id:token\ttimestamp:float'];
+  for (let user = 0; user < users; user++) {
+    let item = random.below(items);
+    const length = 4 + random.below(12);
+    for (let time = 0; time < length; time++) {
+      inter.push(`u${user}\ti${item}\t${1000 * user + time}`);
+      item = random.uniform() < 0.9 ? (item + rings) % items : random.below(items);
+    }
+  }
+  const words = ['tea pot', 'oak chair', 'wool hat'];
+  const item = Array.from({ length: items }, (_, i) => `i${i}\t${words[i % rings]} number ${i} of ${i % 7}`);
+  mkdirSync(folder, { recursive: true });
+  writeFileSync(join(folder, 'rings.inter'), `${inter.join('\n')}\n`);
+  writeFileSync(join(folder, 'rings.item'), `${['item_id:token\ttitle:token_seq', ...item].join('\n')}\n`);
+  return folder;
 }
