@@ -1,6 +1,9 @@
 import type { CommandModule } from 'yargs';
 import { unknownName } from '../common/errors.ts';
+import type { EncoderName } from '../configs/catalogue.ts';
 import type { Parameter } from '../configs/schema.ts';
+import type { Layer } from '../configs/values.ts';
+import type { EncoderDefinition } from '../encoders/contract.ts';
 import { outputOptions } from './options.ts';
 import { printResult } from './output.ts';
 import { paint, table } from './style.ts';
@@ -77,17 +80,28 @@ export const models = listing('model', 'list models, their input and parameters'
 export const encoders = listing('encoder', 'list encoders and their parameters', async () => {
   const { chooseEncoder, listEncoders, projectCatalogue, describeSchema, withDefaults } = await loadConfigs();
   const catalogue = await projectCatalogue();
-  return listEncoders(catalogue).map(({ name, family, argument, summary }) => {
+  const describe = async ({ name, family, argument, summary }: EncoderName) => {
     const { entry, defaults } = chooseEncoder(catalogue, name, 'rec encoders');
     return {
       name,
       family: family === name ? undefined : family,
       use: argument && `${name}:<${argument}>`,
+      weights: await weightsOf(entry, defaults),
       summary,
       parameters: withDefaults(describeSchema(entry.config, 'encoder.'), defaults),
     };
-  });
+  };
+  return Promise.all(listEncoders(catalogue).map(describe));
 });
+
+/** Whether an encoder's weights are on this machine; undefined where it reads none, or is told which by the user. */
+async function weightsOf(entry: EncoderDefinition, defaults: readonly Layer[]): Promise<string | undefined> {
+  const settings = Object.assign({}, ...defaults.map(({ values }) => values.encoder));
+  const config = entry.config.safeParse(settings);
+  if (!entry.weights || !config.success || !Object.keys(settings).length) return undefined;
+  const { atHand, where } = await entry.weights(config.data);
+  return atHand ? where : 'not on this machine';
+}
 
 async function loadConfigs() {
   const [catalogue, schema] = await Promise.all([

@@ -69,4 +69,6 @@ export interface TextVectors {
   /** Name shown in results: 'lsa', 'blair-base', 'file:games.feature'. */
   name: string;
   hash: string;
+  /** As the encoder said: whether other texts may be embedded beside these. */
+  rowsDependOn: TextEncoder['rowsDependOn'];
 }

@@ -55,7 +55,7 @@ async function readReadyMade(
     progress.advance(first + block.length / dims);
   });
   progress.end();
-  return { rows, dims, values, name, hash: fingerprint };
+  return { rows, dims, values, name, hash: fingerprint, rowsDependOn: encoder.rowsDependOn };
 }
 
 async function embedDistinct(
@@ -92,7 +92,14 @@ async function embedDistinct(
   for (let row = 0; row < rows; row++)
     if (firstRow[row] >= 0 && firstRow[row] !== row)
       values.copyWithin(row * dims, firstRow[row] * dims, (firstRow[row] + 1) * dims);
-  return { rows, dims, values, name, hash: hashJson({ fingerprint, texts: hashTexts(texts) }) };
+  return {
+    rows,
+    dims,
+    values,
+    name,
+    hash: hashJson({ fingerprint, texts: hashTexts(texts) }),
+    rowsDependOn: encoder.rowsDependOn,
+  };
 }
 
 /** For every row the first row with the same text; -1 where there is no text. */

@@ -1,13 +1,13 @@
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { UsageError, UserError } from '../common/errors.ts';
+import { UsageError } from '../common/errors.ts';
 import type { Progress } from '../common/progress.ts';
 import { configsFolder } from '../configs/catalogue.ts';
 import type { RunOptions } from '../configs/options.ts';
 import { type ResolvedRun, resolveRun } from '../configs/run.ts';
 import { dropWords } from '../data/augment.ts';
 import { type Dataset, loadDataset, resolveSource } from '../data/index.ts';
-import { embedTexts, encoders, type TextVectors } from '../encoders/index.ts';
+import { type EncoderContext, embedTexts, encoders, type TextVectors } from '../encoders/index.ts';
 import { type Device, openDevice, Parameters } from '../engine/index.ts';
 import { type ModelDefinition, models, type Recommender } from '../models/index.ts';
 import { initializeFrom } from './checkpoint.ts';
@@ -65,7 +65,15 @@ export async function openExperiment(run: Run, progress: Progress): Promise<Expe
   const definition = run.model.entry;
   const dataset = await loadDataset(resolveSource(run.dataset), run.data, { progress, seed: run.seed });
   if (dataset.synthetic) progress.note(`dataset '${dataset.name}' is synthetic: generated, not real`);
-  const vectors = definition.input === 'id' ? undefined : await embedItems(run, dataset, progress);
+  const context = {
+    seed: run.seed,
+    threads: run.threads,
+    progress,
+    device,
+    featureFile: dataset.featureFile,
+  };
+  const vectors =
+    definition.input === 'id' ? undefined : await embedItems(run, dataset.itemTexts, dataset, context);
   const text = vectors && tableOf(vectors);
   const parameters = new Parameters({ seed: run.seed });
   const { maxHistory, init } = run.train;
@@ -76,21 +84,32 @@ export async function openExperiment(run: Run, progress: Progress): Promise<Expe
     parameters,
   });
   if (init) await startFrom(init, parameters, progress);
-  const droppedText = await embedDropped(run, model, dataset, progress);
+  const dropRate = model.augmentation?.dropWords ?? 0;
+  const droppedText =
+    dropRate && vectors ? await embedDropped(run, vectors, dropRate, dataset, context) : undefined;
   const scorer = new ModelScorer(model, dataset, text, maxHistory, { parameters, device });
-  return { run, dataset, text, encoder: vectors?.name ?? null, droppedText, parameters, model, device, scorer, progress };
+  return {
+    run,
+    dataset,
+    text,
+    encoder: vectors?.name ?? null,
+    droppedText,
+    parameters,
+    model,
+    device,
+    scorer,
+    progress,
+  };
 }
 
 async function embedItems(
   run: Run,
+  texts: readonly string[] | undefined,
   dataset: Dataset,
-  progress: Progress,
-  texts = dataset.itemTexts,
+  context: EncoderContext,
 ): Promise<TextVectors> {
   const { entry, name, settings } = run.encoder!;
-  const context = { seed: run.seed, threads: run.threads, progress, featureFile: dataset.featureFile };
-  const job = { entry, name, settings, texts, rows: dataset.itemCount };
-  return embedTexts(job, context);
+  return embedTexts({ entry, name, settings, texts, rows: dataset.itemCount }, context);
 }
 
 const tableOf = ({ rows, dims, values }: TextVectors): TextTable => ({
@@ -102,33 +121,19 @@ const tableOf = ({ rows, dims, values }: TextVectors): TextTable => ({
 /** The texts again with words dropped, where the model's own loss contrasts histories with such a view. */
 async function embedDropped(
   run: Run,
-  model: Recommender,
+  { name, rowsDependOn }: TextVectors,
+  rate: number,
   dataset: Dataset,
-  progress: Progress,
+  context: EncoderContext,
 ): Promise<TextTable> {
-  const rate = model.augmentation?.dropWords ?? 0;
-  if (!rate) return undefined;
-  const texts = dataset.itemTexts?.map((text, i) => dropWords(text, rate, run.seed, i));
-  if (!texts)
-    throw new UserError(
-      `dataset '${dataset.name}' has no item texts to drop words from; set model.dropWords to 0`,
-    );
-  const { entry, settings } = run.encoder!;
-  const encoder = await entry.open(settings, {
-    seed: run.seed,
-    threads: run.threads,
-    progress,
-    featureFile: dataset.featureFile,
-    rows: dataset.itemCount,
-  });
-  const dependsOn = encoder.rowsDependOn;
-  await encoder.close();
-  if (dependsOn !== 'text') {
+  if (rowsDependOn !== 'text' || !dataset.itemTexts) {
     throw new UsageError(
-      `model.dropWords needs an encoder whose vectors depend on one text each; those of '${run.encoder!.name}' do not. Set model.dropWords to 0.`,
+      `model.dropWords (from ${run.origins['model.dropWords']}) needs texts, and an encoder whose vectors depend on one ` +
+        `text each; '${name}' on '${dataset.name}' does not give that. Set model.dropWords to 0.`,
     );
   }
-  return tableOf(await embedItems(run, dataset, progress, texts));
+  const texts = dataset.itemTexts.map((text, i) => dropWords(text, rate, run.seed, i));
+  return tableOf(await embedItems(run, texts, dataset, context));
 }
 
 async function startFrom(init: string, parameters: Parameters, progress: Progress): Promise<void> {
