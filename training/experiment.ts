@@ -142,7 +142,8 @@ async function startFrom(init: string, parameters: Parameters, progress: Progres
     () => false,
   );
   const fresh = await initializeFrom(isFolder ? join(init, 'best.safetensors') : init, parameters);
-  progress.note(`start from ${init}${fresh.length ? `; not in it, so new: ${fresh.join(', ')}` : ''}`);
+  const rest = fresh.length ? `; new, as nothing there has their name and shape: ${fresh.join(', ')}` : '';
+  progress.note(`start from ${init}${rest}`);
 }
 
 /** Frees the compiled sessions and the variables. */

@@ -26,8 +26,8 @@ function checkWindows(pool: Int32Array, rows: Rows, maxHistory: number): void {
     for (let i = 0; i < windows.count; i++) {
       assert.ok(windows.length[i] >= 1 && windows.length[i] <= maxHistory);
       assert.ok(windows.first[i] < windows.first[i + 1], 'a window without a target');
-      // The last target is at the window's end, or its length were too long.
-      assert.is(windows.position[windows.first[i + 1] - 1], windows.length[i] - 1);
+      const positions = windows.position.subarray(windows.first[i], windows.first[i + 1]);
+      assert.is(Math.max(...positions), windows.length[i] - 1, 'a window ends where its last target is');
     }
     assert.is(windows.single, windows.count === rows.target.length);
   }
