@@ -132,16 +132,13 @@ function mixtureOfExperts(
       const projected = tf.reshape(tf.matMul(dropped, weight), [rows, experts, hiddenSize]);
       mixed = tf.reshape(tf.matMul(tf.reshape(gates, [rows, 1, experts]), projected), [rows, hiddenSize]);
     }
-    // gate_k W_k b_k is the same for every row but for the gate: [experts, hidden] once, then one small product.
-    const shifts = tf.concat(
-      Array.from({ length: experts }, (_, k) =>
-        tf.matMul(
-          tf.slice(shift, [k, 0], [1, textDims]) as tf.Tensor2D,
-          columns(weight, k, textDims) as tf.Tensor2D,
-        ),
-      ),
-      0,
-    );
+    // W_k b_k is the same for every row: all pairs (b_j, W_k) in one small product, of which the diagonal is wanted.
+    const pairs = tf.reshape(tf.matMul(shift as tf.Tensor as tf.Tensor2D, weight), [
+      experts,
+      experts,
+      hiddenSize,
+    ]);
+    const shifts = tf.sum(tf.mul(pairs, tf.expandDims(tf.eye(experts), 2)), 1);
     return tf.sub(mixed, tf.matMul(gates as tf.Tensor2D, shifts as tf.Tensor2D));
   };
 }

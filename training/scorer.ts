@@ -1,12 +1,12 @@
 import type { Dataset, Rows } from '../data/dataset.ts';
-import { type Compiled, type CompileOptions, compile, type HostTensor, sizeOf, tf } from '../engine/index.ts';
+import { type Compiled, type CompileOptions, compile, type HostTensor, tf } from '../engine/index.ts';
 import type { Scorer } from '../evaluation/ranking.ts';
 import type { Recommender } from '../models/index.ts';
 import { candidates, catalogue, historyOf, queries, type TextTable } from './objective.ts';
 
 const MODE = { training: false };
-/** Histories encoded at once. */
-const ENCODE_ROWS = 512;
+/** Positions encoded at once, padding included: enough to fill the cores, few enough to stay in cache. */
+const ENCODE_POSITIONS = 4096;
 
 /**
  * Scores all items with a trained model: item vectors once, histories in batches of similar length, then tiles of the
@@ -79,33 +79,46 @@ export class ModelScorer implements Scorer {
       (a, b) => size(a) - size(b) || a - b,
     );
     const vectors = new Float32Array(order.length * d);
-    for (let begin = 0; begin < order.length; begin += ENCODE_ROWS) {
-      const part = order.subarray(begin, begin + ENCODE_ROWS);
-      const length = roundUp(size(part.at(-1)!), this.#maxHistory);
-      // The last batch is filled up to the common shape where that shape is compiled anyway.
-      const batch = order.length < ENCODE_ROWS ? part.length : ENCODE_ROWS;
-      const history = new Int32Array(batch * length);
-      const lengths = new Int32Array(batch).fill(1);
-      const last = Int32Array.from({ length: batch }, (_, i) => i * length);
-      part.forEach((row, i) => {
-        const from = rows.end[row] - size(row);
-        history.set(this.#dataset.pool.subarray(from, rows.end[row]), i * length);
-        lengths[i] = size(row);
-        last[i] += size(row) - 1;
-      });
-      const { queries } = await this.#encode({
-        table: this.#table!,
-        history: { dtype: 'int32', shape: [batch, length], data: history },
-        lengths: { dtype: 'int32', shape: [batch], data: lengths },
-        last: { dtype: 'int32', shape: [batch], data: last },
-        ...(this.#text && { text: this.#text }),
-      });
-      const width = sizeOf(queries.shape) / batch;
-      part.forEach((row, i) => {
-        vectors.set((queries.data as Float32Array).subarray(i * width, (i + 1) * width), row * d);
-      });
+    for (let begin = 0; begin < order.length; ) {
+      const length = roundUp(size(order[begin]), this.#maxHistory);
+      const most = Math.max(1, Math.floor(ENCODE_POSITIONS / length));
+      let end = begin;
+      while (end < order.length && end - begin < most && size(order[end]) <= length) end++;
+      // The rest of a length is filled up to a multiple of 64 rows: a little waste, but few shapes.
+      const batch = Math.min(most, Math.ceil((end - begin) / 64) * 64);
+      await this.#encodeBatch(rows, order.subarray(begin, end), batch, length, vectors);
+      begin = end;
     }
     return vectors;
+  }
+
+  /** Encodes the rows of `part` in a batch of fixed shape [batch, length]; writes each vector to its row's place. */
+  async #encodeBatch(
+    rows: Rows,
+    part: Int32Array,
+    batch: number,
+    length: number,
+    vectors: Float32Array,
+  ): Promise<void> {
+    const history = new Int32Array(batch * length);
+    const lengths = new Int32Array(batch).fill(1);
+    const last = Int32Array.from({ length: batch }, (_, i) => i * length);
+    part.forEach((row, i) => {
+      lengths[i] = Math.min(this.#maxHistory, rows.end[row] - rows.start[row]);
+      history.set(this.#dataset.pool.subarray(rows.end[row] - lengths[i], rows.end[row]), i * length);
+      last[i] += lengths[i] - 1;
+    });
+    const { queries } = await this.#encode({
+      table: this.#table!,
+      history: { dtype: 'int32', shape: [batch, length], data: history },
+      lengths: { dtype: 'int32', shape: [batch], data: lengths },
+      last: { dtype: 'int32', shape: [batch], data: last },
+      ...(this.#text && { text: this.#text }),
+    });
+    const d = queries.shape[1];
+    part.forEach((row, i) => {
+      vectors.set((queries.data as Float32Array).subarray(i * d, (i + 1) * d), row * d);
+    });
   }
 
   async close(): Promise<void> {
@@ -113,9 +126,10 @@ export class ModelScorer implements Scorer {
   }
 }
 
-/** The next power of two, at most `limit`: few lengths are compiled. */
+/** Lengths 1, 2, 3, 4, 6, 8, 12, 16, 24, ...: few shapes are compiled, and at most a third of a batch is padding. */
 function roundUp(length: number, limit: number): number {
-  let rounded = 1;
-  while (rounded < length) rounded *= 2;
-  return Math.min(rounded, limit);
+  for (let power = 1; ; power *= 2) {
+    const step = power >= length ? power : power * 1.5;
+    if (step >= length && Number.isInteger(step)) return Math.min(step, limit);
+  }
 }
