@@ -86,7 +86,8 @@ export function resolveRun<M extends ModelEntry, E extends EncoderEntry>(
   if (model.entry.input === 'id') {
     const used = withoutEncoder(config);
     const idle = `${run.model} learns from item ids only: encoder ${run.encoder} (${chosenBy['run.encoder']}) has no effect`;
-    const notes = chosenBy['run.encoder'] === 'default' ? [] : [idle];
+    const asked = !/^(default|configs\/)/.test(chosenBy['run.encoder']);
+    const notes = asked ? [idle] : [];
     return {
       ...resolved,
       encoder: undefined,

@@ -25,8 +25,8 @@ export interface Experiment {
   run: Run;
   dataset: Dataset;
   text: TextTable;
-  /** Name of the text vectors: 'lsa', 'file:games.feature'; null without any. */
-  encoder: string | null;
+  /** Where the text vectors came from; undefined without any. */
+  vectors?: Pick<TextVectors, 'name' | 'dims' | 'hash'>;
   /** Vectors of the texts with words dropped, for a model whose own loss asks for them. */
   droppedText: TextTable;
   parameters: Parameters;
@@ -58,8 +58,12 @@ function checkMetric(run: Run): void {
   );
 }
 
-/** Loads the data, embeds the texts, builds the model. */
-export async function openExperiment(run: Run, progress: Progress): Promise<Experiment> {
+/** Loads the data, embeds the texts, builds the model. Without `start`, parameters are to be read from a checkpoint. */
+export async function openExperiment(
+  run: Run,
+  progress: Progress,
+  { start = true } = {},
+): Promise<Experiment> {
   const threads = run.threads || undefined;
   const device = openDevice(run.device, { threads });
   const definition = run.model.entry;
@@ -83,7 +87,7 @@ export async function openExperiment(run: Run, progress: Progress): Promise<Expe
     maxHistory,
     parameters,
   });
-  if (init) await startFrom(init, parameters, progress);
+  if (start && init) await startFrom(init, parameters, progress);
   const dropRate = model.augmentation?.dropWords ?? 0;
   const droppedText =
     dropRate && vectors ? await embedDropped(run, vectors, dropRate, dataset, context) : undefined;
@@ -92,7 +96,7 @@ export async function openExperiment(run: Run, progress: Progress): Promise<Expe
     run,
     dataset,
     text,
-    encoder: vectors?.name ?? null,
+    vectors: vectors && { name: vectors.name, dims: vectors.dims, hash: vectors.hash },
     droppedText,
     parameters,
     model,

@@ -4,7 +4,6 @@ import { Cancelled, UserError } from '../common/errors.ts';
 import { ensureWritableFolder, hashJson, readJson } from '../common/files.ts';
 import type { Progress } from '../common/progress.ts';
 import type { RunOptions } from '../configs/options.ts';
-import type { Dataset, Manifest } from '../data/dataset.ts';
 import { rankAll } from '../evaluation/ranking.ts';
 import { loadCheckpoint, loadParameters, saveCheckpoint, saveParameters } from './checkpoint.ts';
 import { closeExperiment, type Experiment, openExperiment, resolveExperiment } from './experiment.ts';
@@ -26,7 +25,7 @@ export async function runExperiment(options: RunOptions, progress: Progress): Pr
     words,
     hashJson(run.config),
     run.yaml,
-    experiment.dataset.manifest,
+    inputsOf(experiment),
   );
   progress.run(folder.shown);
   return train(experiment, folder, started, false);
@@ -45,10 +44,11 @@ export async function resumeExperiment(options: RunOptions, progress: Progress):
     { set: [], config: folder.file('config.yaml'), runs: options.runs },
     progress,
   );
-  const experiment = await openExperiment(run, progress);
-  if (!(await sameData(folder, experiment.dataset))) {
+  const experiment = await openExperiment(run, progress, { start: !existsSync(folder.last) });
+  const changed = await changedInput(folder, experiment);
+  if (changed) {
     throw new UserError(
-      `${folder.shown}: dataset '${experiment.dataset.name}' has changed since this run began, so it cannot go on; begin a new run`,
+      `${folder.shown}: ${changed} has changed since this run began, so it cannot go on; begin a new run`,
     );
   }
   return train(experiment, folder, started, true);
@@ -68,9 +68,9 @@ export async function evaluateRun(
     { set, device, threads, config: folder.file('config.yaml'), runs: '' },
     progress,
   );
-  const experiment = await openExperiment(run, progress);
-  if (!(await sameData(folder, experiment.dataset)))
-    progress.warning(`dataset '${experiment.dataset.name}' is not as it was when the model was trained`);
+  const experiment = await openExperiment(run, progress, { start: false });
+  const changed = await changedInput(folder, experiment);
+  if (changed) progress.warning(`${changed} is not as it was when the model was trained`);
   try {
     await loadParameters(folder.best, experiment.parameters);
     const { evalRowsPerSecond, ...evaluated } = await evaluateModel(experiment);
@@ -98,9 +98,17 @@ function openFolder(path: string): RunFolder {
   return folder;
 }
 
-/** Whether the dataset is the one that the run was made with. */
-async function sameData(folder: RunFolder, { manifest }: Dataset): Promise<boolean> {
-  return (await readJson<Manifest>(folder.file('dataset.json'))).hash === manifest.hash;
+/** What a run was made from, written into its folder as dataset.json. */
+function inputsOf({ dataset, vectors }: Experiment) {
+  return { ...dataset.manifest, vectors };
+}
+
+/** What is no longer as it was when the run was made: its dataset or its text vectors; undefined where nothing is. */
+async function changedInput(folder: RunFolder, experiment: Experiment): Promise<string | undefined> {
+  const before = await readJson<ReturnType<typeof inputsOf>>(folder.file('dataset.json'));
+  const { dataset, vectors } = experiment;
+  if (before.hash !== dataset.manifest.hash) return `dataset '${dataset.name}'`;
+  return before.vectors?.hash === vectors?.hash ? undefined : `what encoder '${vectors?.name}' gives`;
 }
 
 async function train(

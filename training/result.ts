@@ -74,7 +74,7 @@ export async function evaluateModel(
   return {
     model: run.model.entry.name,
     dataset: dataset.name,
-    encoder: experiment.encoder,
+    encoder: experiment.vectors?.name ?? null,
     seed: run.seed,
     device: device.name,
     loss: run.loss.type,
