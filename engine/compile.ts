@@ -3,6 +3,7 @@ import { allocate, type HostTensor, type RandomInput, sizeOf } from './graph.ts'
 import './ops.ts';
 import { type Parameter, Parameters } from './parameters.ts';
 import { dropoutParameters, fillNormal, type Randomness, streamKey } from './random.ts';
+import { addRows, liftScatters } from './scatter.ts';
 import { tf } from './tf.ts';
 import { type CapturedVariable, trace } from './tracer.ts';
 import { type Arena, createArena } from './wasm/kernels.ts';
@@ -97,14 +98,23 @@ function cached(
   return call;
 }
 
+/** Rows that the host adds to a gradient: gradient[ids[r]] += updates[r]. */
+interface Scatter {
+  gradient: Float32Array;
+  ids: HostTensor;
+  updates: HostTensor;
+}
+
 /** One compiled shape: the executable, and the memory that it reads and writes. */
 class Session {
   readonly #executable: Executable;
   readonly #inputs: Set<string>;
   /** Looked up at every run: parameters move when training makes their arenas. */
   readonly #parameters: Parameter[];
-  /** Gradients that this loss does not write; another loss, or this one in another shape, may have. */
-  readonly #unreached: Float32Array[];
+  /** Gradients that the graph does not write; another loss, or this one in another shape, may have. */
+  readonly #untouched: Float32Array[];
+  /** What the host adds to gradients after the graph has run. */
+  readonly #scatters: Scatter[];
   readonly #results: Record<string, HostTensor>;
   readonly #visible: Record<string, HostTensor>;
   readonly #random: RandomBuffers;
@@ -113,17 +123,19 @@ class Session {
     executable: Executable,
     inputs: Set<string>,
     parameters: Parameter[],
-    unreached: Float32Array[],
+    untouched: Float32Array[],
+    scatters: Scatter[],
     results: Record<string, HostTensor>,
     random: RandomBuffers,
   ) {
     this.#executable = executable;
     this.#inputs = inputs;
     this.#parameters = parameters;
-    this.#unreached = unreached;
+    this.#untouched = untouched;
+    this.#scatters = scatters;
     this.#results = results;
     this.#visible = Object.fromEntries(
-      Object.entries(results).filter(([name]) => !name.startsWith(gradientName(''))),
+      Object.entries(results).filter(([name]) => !/^(gradient|scatter):/.test(name)),
     );
     this.#random = random;
   }
@@ -142,14 +154,15 @@ class Session {
       variable: p.variable,
     }));
     const graph = trace(fn, feeds, captured);
+    const gradientNames = gradients ? parameters.trainable().map((p) => gradientName(p.name)) : [];
+    const lifted = device.inHostMemory ? liftScatters(graph, gradientNames) : { scatters: [], zero: [] };
+    graph.finish();
     const used = parameters.all().filter((p) => graph.inputs.has(parameterName(p.name)));
-    const unreached = gradients
-      ? parameters.trainable().filter((p) => !graph.outputs.has(gradientName(p.name)))
-      : [];
+    const gradientView = (name: string) => parameters.view(name.slice(gradientName('').length), 'gradient');
+    const untouched = gradientNames.filter((name) => !graph.outputs.has(name)).map(gradientView);
     const results: Record<string, HostTensor> = {};
     for (const [name, spec] of graph.outputs) {
-      const parameter = gradients ? parameters.all().find((p) => gradientName(p.name) === name) : undefined;
-      const data = parameter ? parameters.view(parameter.name, 'gradient') : allocate(spec);
+      const data = gradientNames.includes(name) ? gradientView(name) : allocate(spec);
       results[name] = { dtype: spec.dtype, shape: spec.shape, data };
     }
     const random = new RandomBuffers(graph.randomInputs);
@@ -157,7 +170,12 @@ class Session {
       await device.load(graph),
       new Set(graph.inputs.keys()),
       used,
-      unreached.map((p) => parameters.view(p.name, 'gradient')),
+      untouched,
+      lifted.scatters.map(({ gradient, ids, updates }) => ({
+        gradient: gradientView(gradient),
+        ids: results[ids],
+        updates: results[updates],
+      })),
       results,
       random,
     );
@@ -171,8 +189,16 @@ class Session {
     }
     // Inputs that the function never used are not inputs of the graph.
     for (const [name, t] of Object.entries(feeds)) if (this.#inputs.has(name)) all[name] = t;
-    for (const gradient of this.#unreached) gradient.fill(0);
+    for (const gradient of this.#untouched) gradient.fill(0);
     await this.#executable.run(all, this.#results);
+    for (const { gradient, ids, updates } of this.#scatters) {
+      addRows(
+        gradient,
+        ids.data as Int32Array,
+        updates.data as Float32Array,
+        updates.data.length / ids.data.length,
+      );
+    }
     return this.#visible;
   }
 

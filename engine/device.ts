@@ -15,6 +15,8 @@ export interface Device {
   readonly name: string;
   /** Why this device was taken, in words for the user. */
   readonly reason: string;
+  /** True where results are host memory at no cost, so that the host may do part of the work. */
+  readonly inHostMemory: boolean;
   load(graph: Graph): Promise<Executable>;
 }
 
@@ -45,6 +47,7 @@ function cpuDevice({ threads = availableParallelism() }: DeviceOptions, reason: 
   return {
     name: 'cpu',
     reason,
+    inHostMemory: true,
     async load(graph) {
       const ort = await import('onnxruntime-node');
       const bytes = encodeOnnx(graph);

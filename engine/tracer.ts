@@ -202,6 +202,7 @@ export const isTracing = (): boolean => tf.getBackend() === TRACER;
 
 /**
  * Runs `build` once on the tracing backend. It receives symbolic tensors for `inputs` and returns the named outputs.
+ * The graph still wants its `finish()`.
  * @throws UserError that names the operation and the model's line, for what cannot be compiled.
  */
 export function trace(
@@ -233,7 +234,6 @@ export function trace(
     tracer.stop();
     Error.stackTraceLimit = stackLimit;
   }
-  graph.finish();
   return graph;
 }
 
