@@ -69,10 +69,9 @@ function gru(p: Parameters, name: string, from: number, size: number) {
     const states: tf.Tensor2D[] = [];
     let h = tf.zeros([batch, size]) as tf.Tensor2D;
     for (let t = 0; t < length; t++) {
-      const [resetX, updateX, candidateX] = tf.split(steps[t], 3, 1);
-      const [resetH, updateH, candidateH] = tf.split(linear(h, hidden, hiddenBias), 3, 1);
-      const reset = tf.sigmoid(tf.add(resetX, resetH));
-      const update = tf.sigmoid(tf.add(updateX, updateH));
+      const [gatesX, candidateX] = tf.split(steps[t], [2 * size, size], 1);
+      const [gatesH, candidateH] = tf.split(linear(h, hidden, hiddenBias), [2 * size, size], 1);
+      const [reset, update] = tf.split(tf.sigmoid(tf.add(gatesX, gatesH)), 2, 1);
       const candidate = tf.tanh(tf.add(candidateX, tf.mul(reset, candidateH)));
       h = tf.add(candidate, tf.mul(update, tf.sub(h, candidate)));
       states.push(h);

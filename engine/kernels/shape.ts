@@ -7,10 +7,9 @@ import { axesOf, kernel, listOf } from './register.ts';
 function reshape(x: TensorInfo, shape: number[]): TensorInfo {
   const uniform = tracer.uniformOf(x);
   if (uniform !== undefined) return tracer.filled(shape, uniform, x.dtype);
+  if (tf.util.arraysEqual(shape, x.shape)) return tracer.alias(x);
   const { graph } = tracer;
-  const name = tracer.nameOf(x);
-  const value = tf.util.arraysEqual(shape, x.shape) ? name : graph.emit('Reshape', [name, graph.ints(shape)]);
-  return tracer.tensor(value, shape, x.dtype);
+  return tracer.tensor(graph.emit('Reshape', [tracer.nameOf(x), graph.ints(shape)]), shape, x.dtype);
 }
 
 kernel<{ shape: number[] }>('Reshape', ({ x }, { attrs }) =>
