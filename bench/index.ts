@@ -1,17 +1,7 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { cpus } from 'node:os';
+import type { Bench } from './bench.ts';
 import { ml100k } from './ml100k.ts';
-
-/** One measured row: what was measured, the figures, and the peer's. */
-export interface BenchRow {
-  [column: string]: string | number;
-}
-
-export interface Bench {
-  name: string;
-  describe: string;
-  run(options: string[]): Promise<BenchRow[]>;
-}
 
 const benches: Bench[] = [ml100k];
 

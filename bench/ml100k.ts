@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { RunResult } from '../training/index.ts';
-import type { Bench, BenchRow } from './index.ts';
+import type { Bench, BenchRow } from './bench.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const data = join(root, '../shared/data/ml100k-r5h5');

@@ -1,6 +1,5 @@
 import { z } from 'zod';
 import { evalSettings } from '../evaluation/settings.ts';
-import { lossSettings, trainSettings } from '../training/settings.ts';
 import {
   type Catalogue,
   chooseEncoder,
@@ -18,6 +17,7 @@ import {
   userLayers,
 } from './options.ts';
 import { resolve } from './resolve.ts';
+import { lossSettings, trainSettings } from './train-settings.ts';
 import { only, type Values } from './values.ts';
 import { configAsYaml } from './write.ts';
 

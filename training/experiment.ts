@@ -12,7 +12,6 @@ import { type Device, openDevice, Parameters } from '../engine/index.ts';
 import { type ModelDefinition, models, type Recommender } from '../models/index.ts';
 import { initializeFrom } from './checkpoint.ts';
 import type { TextTable } from './objective.ts';
-import { reportedTopk } from './result.ts';
 import { ModelScorer } from './scorer.ts';
 
 type Run = ResolvedRun<
@@ -56,6 +55,15 @@ function checkMetric(run: Run): void {
         .map((k) => `ndcg@${k}`)
         .join(', ')}]`,
   );
+}
+
+/** The k's that are reported, and that of the metric that picks the best epoch. */
+export function reportedTopk({
+  eval: { topk },
+  train: { metric },
+}: Pick<ResolvedRun, 'eval' | 'train'>): number[] {
+  const picked = Number(metric.split('@')[1]);
+  return [...new Set([...topk, picked])].sort((a, b) => a - b);
 }
 
 /** Loads the data, embeds the texts, builds the model. Without `start`, parameters are to be read from a checkpoint. */

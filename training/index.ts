@@ -6,8 +6,14 @@ import type { Progress } from '../common/progress.ts';
 import type { RunOptions } from '../configs/options.ts';
 import { rankAll } from '../evaluation/ranking.ts';
 import { loadCheckpoint, loadParameters, saveCheckpoint, saveParameters } from './checkpoint.ts';
-import { closeExperiment, type Experiment, openExperiment, resolveExperiment } from './experiment.ts';
-import { evaluateModel, type RunResult, reportedTopk, runResult } from './result.ts';
+import {
+  closeExperiment,
+  type Experiment,
+  openExperiment,
+  reportedTopk,
+  resolveExperiment,
+} from './experiment.ts';
+import { evaluateModel, type RunResult, runResult } from './result.ts';
 import { RunFolder } from './run-folder.ts';
 import { Trainer } from './trainer.ts';
 

@@ -1,4 +1,3 @@
-import type { ResolvedRun } from '../configs/run.ts';
 import type { Dataset, Rows } from '../data/dataset.ts';
 import { byPopularity, type Metrics } from '../evaluation/metrics.ts';
 import {
@@ -9,7 +8,7 @@ import {
   targetCounts,
 } from '../evaluation/ranking.ts';
 import type { TrainingState } from './checkpoint.ts';
-import type { Experiment } from './experiment.ts';
+import { type Experiment, reportedTopk } from './experiment.ts';
 
 /** What a run prints with --json and leaves as result.json. Metrics are fractions. */
 export interface RunResult {
@@ -40,15 +39,6 @@ export interface RunResult {
   peakRssMb: number;
   /** The run folder. */
   run: string;
-}
-
-/** The k's that are reported, and that of the metric that picks the best epoch. */
-export function reportedTopk({
-  eval: { topk },
-  train: { metric },
-}: Pick<ResolvedRun, 'eval' | 'train'>): number[] {
-  const picked = Number(metric.split('@')[1]);
-  return [...new Set([...topk, picked])].sort((a, b) => a - b);
 }
 
 /** Evaluates the experiment's present parameters on valid and test rows. */
@@ -98,7 +88,9 @@ export async function evaluateModel(
 
 const size = (rows: Rows) => rows.target.length;
 const round = (x: number) => Number(x.toPrecision(4));
-const splitName = ({ manifest }: Dataset) => String(manifest.settings.split ?? 'files');
+/** The split's name: 'leave-last-out', 'timestamp', or 'files' where the source came split. */
+const splitName = ({ manifest }: Dataset): string =>
+  manifest.steps.find(({ rule }) => rule.startsWith('split '))?.rule.slice('split '.length) ?? 'files';
 
 /** The whole result of a finished run. */
 export async function runResult(

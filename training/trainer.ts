@@ -1,6 +1,7 @@
 import { UserError } from '../common/errors.ts';
 import type { Progress } from '../common/progress.ts';
 import { seeded } from '../common/random.ts';
+import type { TrainSettings } from '../configs/train-settings.ts';
 import { dropItems } from '../data/augment.ts';
 import { type Batch, Batches } from '../data/batches.ts';
 import type { Dataset } from '../data/dataset.ts';
@@ -19,7 +20,6 @@ import type { Metrics } from '../evaluation/metrics.ts';
 import type { Recommender } from '../models/index.ts';
 import type { EpochRecord, TrainingState } from './checkpoint.ts';
 import { augmentedFeeds, feedsOf, type TextTable, trainingLoss } from './objective.ts';
-import type { TrainSettings } from './settings.ts';
 
 /** What a training works on. */
 export interface TrainerOptions {
