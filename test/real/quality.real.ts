@@ -64,7 +64,7 @@ for (const model of ['gru4rec', 'sasrec', 'sasrec-text', 'unisrec']) {
   }
 }
 
-real('sasrec on amazon2014-beauty, one epoch', 'amazon2014-beauty', async (path, runs) => {
+real('sasrec on amazon2014-beauty, four epochs', 'amazon2014-beauty', async (path, runs) => {
   const { items, rows, test, popularity } = await run('sasrec', path, runs, [
     'train.epochs=4',
     'train.batchSize=512',
