@@ -45,9 +45,7 @@ test('a read-only folder is refused with its name, and left as it was', async ({
   assert.equal(await readdir(runs), []);
 });
 
-test('a run whose runs folder cannot be written fails before any work begins', async ({
-  folder,
-}) => {
+test('a run whose runs folder cannot be written fails before any work begins', async ({ folder }) => {
   const file = join(folder, 'file');
   await writeFile(file, '');
   const options = { model: 'sasrec', runs: join(file, 'runs'), set: [] };
