@@ -1,8 +1,12 @@
 import { unknownName } from '../common/errors.ts';
 import { demoLayout } from './demo.ts';
+import { powerLawLayout } from './power-law.ts';
 import type { Layout } from './readers/layout.ts';
 
-const makers: Record<string, (parameters: Record<string, unknown>) => Layout> = { demo: demoLayout };
+const makers: Record<string, (parameters: Record<string, unknown>) => Layout> = {
+  demo: demoLayout,
+  'power-law': powerLawLayout,
+};
 
 /** The generator of that name, as a layout without files. */
 export function generators(name: string, parameters: Record<string, unknown> = {}): Layout {

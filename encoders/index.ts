@@ -2,10 +2,11 @@ import { unknownName } from '../common/errors.ts';
 import type { EncoderDefinition } from './contract.ts';
 import file from './feature-file.ts';
 import lsa from './lsa.ts';
+import random from './random.ts';
 import roberta from './roberta.ts';
 
 /** Every registered family of encoders. A new one is a file beside these, and a line here. */
-const registered = [lsa, roberta, file] as unknown as EncoderDefinition[];
+const registered = [lsa, roberta, file, random] as unknown as EncoderDefinition[];
 
 export const encoders = {
   all: (): readonly EncoderDefinition[] => registered,

@@ -101,3 +101,11 @@ register('GemmAccumulate', ({ a, b, c }, attrs, make) => {
   });
   return make(c.shape, 'float32', sum);
 });
+
+register('SoftmaxAttention', ({ q, k, v }, _, make) => {
+  const mixed = tf.tidy(() => {
+    const [queries, keys, values] = [q, k, v].map((t) => tf.tensor2d(valuesOf(t), t.shape as [number, number]));
+    return tf.matMul(tf.softmax(tf.matMul(queries, keys, false, true)), values).dataSync() as Float32Array;
+  });
+  return make([q.shape[0], v.shape[1]], 'float32', mixed);
+});

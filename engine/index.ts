@@ -6,10 +6,11 @@ export {
   type Feeds,
   type Inputs,
 } from './compile.ts';
+export { linearCrossEntropy } from './cross-entropy.ts';
 export { type Device, deviceNames, openDevice } from './device.ts';
 export { withRandomness } from './eager.ts';
 export { allocate, type DType, type HostTensor, type Spec, sizeOf } from './graph.ts';
-export { dropout, gelu, l2Normalize, layerNorm, linear, linearCrossEntropy, noise } from './ops.ts';
+export { dropout, gelu, l2Normalize, layerNorm, linear, noise } from './ops.ts';
 export {
   cosineSchedule,
   linearSchedule,

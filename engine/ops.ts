@@ -7,7 +7,7 @@ import { sizeOf } from './graph.ts';
 import { tf } from './tf.ts';
 
 /** Runs a kernel of our own, registered for the tracer and for tfjs's 'cpu' backend. */
-function run<T extends tf.Tensor | tf.Tensor[]>(
+export function runKernel<T extends tf.Tensor | tf.Tensor[]>(
   name: string,
   inputs: Record<string, tf.Tensor>,
   attrs: object = {},
@@ -28,12 +28,12 @@ function run<T extends tf.Tensor | tf.Tensor[]>(
 export function dropout<T extends tf.Tensor>(x: T, rate: number): T {
   if (!(rate >= 0 && rate < 1)) throw new UserError(`a dropout rate of ${rate} is not in [0, 1)`);
   if (rate === 0) return x;
-  return tf.mul(x, run<tf.Tensor>('RandomInput', {}, { kind: 'dropout', shape: x.shape, rate })) as T;
+  return tf.mul(x, runKernel<tf.Tensor>('RandomInput', {}, { kind: 'dropout', shape: x.shape, rate })) as T;
 }
 
 /** Standard normal noise of `shape`, fresh at every step, from the same counter-based generator as dropout. */
 export function noise(shape: readonly number[]): tf.Tensor {
-  return run<tf.Tensor>('RandomInput', {}, { kind: 'normal', shape: [...shape], rate: 0 });
+  return runKernel<tf.Tensor>('RandomInput', {}, { kind: 'normal', shape: [...shape], rate: 0 });
 }
 
 /** Layer normalisation over the last axis: (x - mean) / sqrt(variance + epsilon) * scale + offset. */
@@ -46,7 +46,7 @@ export function layerNorm<T extends tf.Tensor>(
   const op = tf.customGrad((...args) => {
     const [x, scale, offset] = args as tf.Tensor[];
     const save = args[3] as tf.GradSaveFunc;
-    const [y, mean, inverse] = run<tf.Tensor[]>('LayerNorm', { x, scale, offset }, { epsilon });
+    const [y, mean, inverse] = runKernel<tf.Tensor[]>('LayerNorm', { x, scale, offset }, { epsilon });
     save([x, scale, mean, inverse]);
     const gradFunc = (dy: tf.Tensor, saved: tf.Tensor[]) => {
       const [x, scale, mean, inverse] = saved;
@@ -73,7 +73,7 @@ export function gelu<T extends tf.Tensor>(x: T): T {
       const pdf = tf.mul(tf.exp(tf.mul(tf.square(x), -0.5)), 1 / Math.sqrt(2 * Math.PI));
       return tf.mul(dy, tf.add(cdf, tf.mul(x, pdf)));
     };
-    return { value: run<tf.Tensor>('Gelu', { x }), gradFunc: gradFunc as never };
+    return { value: runKernel<tf.Tensor>('Gelu', { x }), gradFunc: gradFunc as never };
   });
   return op(x) as T;
 }
@@ -84,73 +84,6 @@ export function l2Normalize<T extends tf.Tensor>(x: T): T {
   const squares = tf.sum(tf.square(x), -1, true);
   const inverse = tf.mul(tf.rsqrt(tf.maximum(squares, tiny)), tf.step(tf.sub(squares, tiny)));
   return tf.mul(x, inverse) as T;
-}
-
-const CHUNK_BYTES = 16 * 2 ** 20;
-const LEAST_ROWS = 256;
-
-export interface CrossEntropyOptions {
-  /**
-   * Rows whose logits are held at once; by default as many as fit 16 MB, where they stay in cache, but at least 256: with
-   * fewer rows the products slow down more than the cache gains.
-   */
-  chunk?: number;
-}
-
-/**
- * Softmax cross-entropy of a linear layer, summed with weights: sum_r w_r * -log softmax(h_r . items^T)[target_r].
- * The logits [rows, items] never exist as a whole: rows go chunk by chunk, and each chunk's gradients are taken while its
- * probabilities are at hand. A row counts at most 69 nats (a probability of 1e-30); its gradient is exact all the same.
- * @param h [rows, d] float32
- * @param items [items, d] float32
- * @param target [rows] int32
- * @param weight [rows] float32; zero for rows that only fill the batch
- * @returns scalar
- */
-export function linearCrossEntropy(
-  h: tf.Tensor2D,
-  items: tf.Tensor2D,
-  target: tf.Tensor1D,
-  weight: tf.Tensor1D,
-  { chunk }: CrossEntropyOptions = {},
-): tf.Scalar {
-  const [rows, d] = h.shape;
-  const count = items.shape[0];
-  const step = Math.min(rows, chunk ?? Math.max(LEAST_ROWS, Math.floor(CHUNK_BYTES / (4 * count))));
-  const op = tf.customGrad((...args) => {
-    const [h, items] = args as tf.Tensor2D[];
-    const weighted = tf.mul(h, tf.expandDims(weight, 1)) as tf.Tensor2D;
-    const losses: tf.Tensor[] = [];
-    const dh: tf.Tensor2D[] = [];
-    let dItems: tf.Tensor2D | undefined;
-    for (let first = 0; first < rows; first += step) {
-      const n = Math.min(step, rows - first);
-      const part = <T extends tf.Tensor>(t: T) =>
-        tf.slice(t, [first, 0].slice(0, t.rank), [n, d].slice(0, t.rank)) as T;
-      const p = tf.softmax(tf.matMul(part(h), items, false, true)) as tf.Tensor2D;
-      const hit = tf.reshape(gatherElements(p, tf.expandDims(part(target), 1)), [n]);
-      losses.push(tf.sum(tf.mul(tf.log(tf.maximum(hit, 1e-30)), part(weight))));
-      dh.push(tf.matMul(p, items));
-      dItems = dItems ? gemmAccumulate(p, part(weighted), dItems) : tf.matMul(p, part(weighted), true, false);
-    }
-    // The one-hot half of (softmax - onehot), for all rows at once.
-    const dhAll = tf.mul(tf.sub(tf.concat(dh, 0), tf.gather(items, target)), tf.expandDims(weight, 1));
-    const dItemsAll = tf.add(dItems!, tf.unsortedSegmentSum(tf.neg(weighted), target, count));
-    (args[2] as tf.GradSaveFunc)([dhAll, dItemsAll]);
-    const gradFunc = (dy: tf.Tensor, saved: tf.Tensor[]) => saved.map((g) => tf.mul(g, dy));
-    return { value: tf.neg(tf.addN(losses)), gradFunc: gradFunc as never };
-  });
-  return op(h, items) as tf.Scalar;
-}
-
-/** out[i, j] = x[i, indices[i, j]]; it has no gradient. */
-function gatherElements(x: tf.Tensor2D, indices: tf.Tensor): tf.Tensor2D {
-  return run<tf.Tensor2D>('GatherElements', { x, indices }, { axis: 1 });
-}
-
-/** a^T.b + c in one node; it has no gradient. */
-function gemmAccumulate(a: tf.Tensor2D, b: tf.Tensor2D, c: tf.Tensor2D): tf.Tensor2D {
-  return run<tf.Tensor2D>('GemmAccumulate', { a, b, c }, { transposeA: true, transposeB: false });
 }
 
 /** x [..., in] times w [in, out] plus an optional bias, as one 2-D product. */

@@ -1,3 +1,4 @@
+import type { TensorInfo } from '@tensorflow/tfjs';
 import type { RandomInput } from '../graph.ts';
 import { tracer } from '../tracer.ts';
 import { kernel } from './register.ts';
@@ -19,3 +20,16 @@ kernel<{ epsilon: number }>('LayerNorm', ({ x, scale, offset }, { graph, attrs, 
 });
 
 kernel('Gelu', ({ x }, { graph, name }) => tracer.tensor(graph.emit('Gelu', [name(x)]), x.shape));
+
+// softmax(q.k^T).v: onnxruntime goes through it tile by tile in cache, and never holds the weights as a whole.
+kernel('SoftmaxAttention', ({ q, k, v }, { graph, name }) => {
+  const batched = (t: TensorInfo) => graph.emit('Reshape', [name(t), graph.ints([1, ...t.shape])]);
+  const shape = [q.shape[0], v.shape[1]];
+  const mixed = graph.emit(
+    'MultiHeadAttention',
+    [q, k, v].map(batched),
+    { num_heads: 1, scale: { float: 1 } },
+    'com.microsoft',
+  );
+  return tracer.tensor(graph.emit('Reshape', [mixed, graph.ints(shape)]), shape);
+});

@@ -1,0 +1,148 @@
+import { runKernel } from './ops.ts';
+import { tf } from './tf.ts';
+
+const CHUNK_BYTES = 16 * 2 ** 20;
+const LEAST_ROWS = 256;
+/** Logits of at most this size are computed once and kept, chunk by chunk; more of them, tile by tile and twice. */
+const KEPT_BYTES = 48 * 2 ** 20;
+/** The least probability of a target that a loss counts: about 69 nats. */
+const LEAST_PROBABILITY = 1e-30;
+
+export interface CrossEntropyOptions {
+  /**
+   * 'chunks' keeps the logits of some rows at a time: three products. 'tiles' never holds logits outside of the cache, but
+   * computes them again for the items' gradient: four products, which is faster where logits do not fit the cache. By
+   * default whichever suits the size.
+   */
+  form?: 'chunks' | 'tiles';
+  /**
+   * chunks: rows whose logits are held at once; by default as many as fit 16 MB, where they stay in cache, but at least
+   * 256: with fewer rows the products slow down more than the cache gains.
+   */
+  chunk?: number;
+}
+
+interface Rows {
+  /** [rows, d], [items, d] */
+  h: tf.Tensor2D;
+  items: tf.Tensor2D;
+  target: tf.Tensor1D;
+  /** [rows, 1] */
+  weight: tf.Tensor2D;
+}
+
+interface Parts {
+  /** [rows, 1] the probability of every target. */
+  hit: tf.Tensor;
+  /** [rows, d] sum_j p_rj items_j */
+  mixedItems: tf.Tensor;
+  /** [items, d] sum_r p_rj w_r h_r */
+  mixedRows: tf.Tensor;
+}
+
+/**
+ * Softmax cross-entropy of a linear layer, summed with weights: sum_r w_r * -log softmax(h_r . items^T)[target_r].
+ * The logits [rows, items] never exist as a whole, and gradients are taken on the way. A row counts at most 69 nats
+ * (a probability of 1e-30); its gradient is exact all the same.
+ * @param h [rows, d] float32
+ * @param items [items, d] float32
+ * @param target [rows] int32
+ * @param weight [rows] float32; zero for rows that only fill the batch
+ * @returns scalar
+ */
+export function linearCrossEntropy(
+  h: tf.Tensor2D,
+  items: tf.Tensor2D,
+  target: tf.Tensor1D,
+  weight: tf.Tensor1D,
+  { form, chunk }: CrossEntropyOptions = {},
+): tf.Scalar {
+  const [rows, count] = [h.shape[0], items.shape[0]];
+  const tiles = form ? form === 'tiles' : chunk === undefined && 4 * rows * count > KEPT_BYTES;
+  const step = chunk ?? Math.max(LEAST_ROWS, Math.floor(CHUNK_BYTES / (4 * count)));
+  const op = tf.customGrad((...args) => {
+    const [h, items] = args as tf.Tensor2D[];
+    const column = tf.expandDims(weight, 1) as tf.Tensor2D;
+    const batch = { h, items, target, weight: column };
+    const { hit, mixedItems, mixedRows } = tiles ? byTiles(batch) : byChunks(batch, Math.min(rows, step));
+    const loss = tf.neg(tf.sum(tf.mul(tf.log(tf.maximum(hit, LEAST_PROBABILITY)), column)));
+    // The one-hot half of (softmax - onehot).
+    const dh = tf.mul(tf.sub(mixedItems, tf.gather(items, target)), column);
+    const dItems = tf.add(mixedRows, tf.unsortedSegmentSum(tf.neg(tf.mul(h, column)), target, count));
+    (args[2] as tf.GradSaveFunc)([dh, dItems]);
+    const gradFunc = (dy: tf.Tensor, saved: tf.Tensor[]) => saved.map((g) => tf.mul(g, dy));
+    return { value: loss, gradFunc: gradFunc as never };
+  });
+  return op(h, items) as tf.Scalar;
+}
+
+/** Chunks of rows: each one's probabilities serve all three products while they are at hand. */
+function byChunks({ h, items, target, weight }: Rows, step: number): Parts {
+  const [rows, d] = h.shape;
+  const weighted = tf.mul(h, weight) as tf.Tensor2D;
+  const hit: tf.Tensor[] = [];
+  const mixedItems: tf.Tensor[] = [];
+  let mixedRows: tf.Tensor2D | undefined;
+  for (let first = 0; first < rows; first += step) {
+    const n = Math.min(step, rows - first);
+    const part = <T extends tf.Tensor>(t: T) =>
+      tf.slice(t, [first, 0].slice(0, t.rank), [n, d].slice(0, t.rank)) as T;
+    const p = tf.softmax(tf.matMul(part(h), items, false, true)) as tf.Tensor2D;
+    hit.push(gatherElements(p, tf.expandDims(part(target), 1)));
+    mixedItems.push(tf.matMul(p, items));
+    mixedRows = mixedRows
+      ? gemmAccumulate(p, part(weighted), mixedRows)
+      : tf.matMul(p, part(weighted), true, false);
+  }
+  return { hit: tf.concat(hit, 0), mixedItems: tf.concat(mixedItems, 0), mixedRows: mixedRows! };
+}
+
+/**
+ * Attention twice: rows over items, then items over rows. Attention tells weighted means, not the sums of weights that
+ * they were divided by; what a key of known logit gets of the weight tells the sum. A row's is an extra item that scores
+ * as its target does, so that its share is at most a half: p / (1 + p) for a target of probability p. An item's is an
+ * extra row of logit 0.
+ */
+function byTiles({ h, items, target, weight }: Rows): Parts {
+  const [rows, d] = h.shape;
+  const count = items.shape[0];
+  const alone = tf.concat([tf.zeros([1, d]), tf.ones([1, 1])], 1) as tf.Tensor2D;
+  /** [[x, column], [0, corner]] */
+  const bordered = (x: tf.Tensor, column: tf.Tensor, last: tf.Tensor2D) =>
+    tf.concat([tf.concat([x, column], 1), last], 0) as tf.Tensor2D;
+
+  const score = tf.sum(tf.mul(h, tf.gather(items, target)), 1, true);
+  const keys = bordered(items, tf.zeros([count, 1]), alone);
+  const overItems = attention(tf.concat([h, score], 1) as tf.Tensor2D, keys, keys);
+  const share = tf.slice(overItems, [0, d], [rows, 1]);
+  const rest = tf.sub(1, share);
+  const hit = tf.div(share, rest);
+
+  // log sum_j exp(s_rj); a share of 0 (a target 87 nats below the best item) would make it infinite.
+  const normaliser = tf.sub(score, tf.log(tf.maximum(hit, 1e-37)));
+  const overRows = attention(
+    tf.concat([items, tf.ones([count, 1])], 1) as tf.Tensor2D,
+    bordered(h, tf.neg(normaliser), tf.zeros([1, d + 1])),
+    bordered(tf.mul(h, weight), tf.zeros([rows, 1]), alone),
+  );
+  return {
+    hit,
+    mixedItems: tf.div(tf.slice(overItems, [0, 0], [rows, d]), rest),
+    mixedRows: tf.div(tf.slice(overRows, [0, 0], [count, d]), tf.slice(overRows, [0, d], [count, 1])),
+  };
+}
+
+/** out[i, j] = x[i, indices[i, j]]; it has no gradient. */
+function gatherElements(x: tf.Tensor2D, indices: tf.Tensor): tf.Tensor2D {
+  return runKernel<tf.Tensor2D>('GatherElements', { x, indices }, { axis: 1 });
+}
+
+/** a^T.b + c in one node; it has no gradient. */
+function gemmAccumulate(a: tf.Tensor2D, b: tf.Tensor2D, c: tf.Tensor2D): tf.Tensor2D {
+  return runKernel<tf.Tensor2D>('GemmAccumulate', { a, b, c }, { transposeA: true, transposeB: false });
+}
+
+/** softmax(q.k^T).v without scale, [q, d] over [k, d] and [k, dv] -> [q, dv]; it has no gradient. */
+function attention(q: tf.Tensor2D, k: tf.Tensor2D, v: tf.Tensor2D): tf.Tensor2D {
+  return runKernel<tf.Tensor2D>('SoftmaxAttention', { q, k, v });
+}
