@@ -36,41 +36,65 @@ export function compile(
   fn: (inputs: Inputs) => Record<string, tf.Tensor>,
   options: CompileOptions = {},
 ): Compiled {
-  return cached(fn, options, false);
+  return cached(fn, options);
 }
+
+export interface GradientOptions extends CompileOptions {
+  parameters: Parameters;
+  /** Inputs whose gradients are wanted besides: results named by `gradientOf`. */
+  inputs?: readonly string[];
+  /** True to add to the gradients that lie in the arenas, where they else replace them. */
+  accumulate?: boolean;
+}
+
+/** Under which name a result holds the gradient of an input. */
+export const gradientOf = (input: string): string => `gradient of ${input}`;
 
 /**
  * Compiles a loss: returns `{ loss }` and writes the gradient of every trainable parameter into its arena, where an
- * Optimizer finds it. Parameters that the loss does not reach get a zero gradient.
+ * Optimizer finds it. Parameters that the loss does not reach get a zero gradient; lazy ones (`deferRows`) are constants.
+ *
+ * Gradients of inputs come in one buffer for all shapes of the other inputs.
  */
 export function compileGradients(
   loss: (inputs: Inputs) => tf.Scalar,
-  options: CompileOptions & { parameters: Parameters },
+  { inputs: wanted = [], accumulate = false, ...options }: GradientOptions,
 ): Compiled {
-  const trainable = options.parameters.trainable();
+  const trainable = options.parameters.trainable().filter(({ lazy }) => !lazy);
   const withGradients = (inputs: Inputs) => {
-    const variables = trainable.map((p) => p.variable);
-    const { value, grads } = tf.variableGrads(() => loss(inputs), variables);
+    const sources = [...trainable.map((p) => p.variable), ...wanted.map((name) => inputs[name])];
+    const { value, grads } = tf.engine().gradients(() => loss(inputs), sources, undefined, true);
+    if (value.rank !== 0) throw new Error(`the loss has the shape [${value.shape}]: it must be a scalar`);
+    if (!grads.some(Boolean)) throw new Error('the loss depends on no parameter that is trained');
+    const names = [...trainable.map((p) => gradientName(p.name)), ...wanted.map(gradientOf)];
     const outputs: Record<string, tf.Tensor> = { loss: value };
-    for (const p of trainable)
-      if (grads[p.variable.name]) outputs[gradientName(p.name)] = grads[p.variable.name];
+    grads.forEach((gradient, i) => {
+      if (gradient) outputs[names[i]] = gradient;
+    });
     return outputs;
   };
-  return cached(withGradients, options, true);
+  return cached(withGradients, options, { inputs: wanted, accumulate });
 }
 
 const parameterName = (name: string) => `parameter:${name}`;
 const gradientName = (name: string) => `gradient:${name}`;
 
+/** What a compiled function does with gradients. */
+interface Differentiation {
+  inputs: readonly string[];
+  accumulate: boolean;
+}
+
 function cached(
   fn: (inputs: Inputs) => Record<string, tf.Tensor>,
   options: CompileOptions,
-  gradients: boolean,
+  differentiation?: Differentiation,
 ): Compiled {
   const { parameters = new Parameters(), sessions: capacity = 16 } = options;
   const device = options.device ?? openDevice('auto', { threads: options.threads });
   const sessions = new Map<string, Session>();
-  if (gradients) parameters.segments();
+  const shared = new Map<string, Float32Array>();
+  if (differentiation) parameters.segments();
 
   const call = async (feeds: Feeds, randomness: Randomness = { seed: 0, step: 0 }) => {
     parameters.follow();
@@ -79,7 +103,7 @@ function cached(
       .join();
     let session = sessions.get(key);
     if (!session) {
-      session = await Session.create(fn, feeds, parameters, device, gradients);
+      session = await Session.create(fn, feeds, { parameters, device, differentiation, shared });
       for (const [oldKey, old] of sessions) {
         if (sessions.size < capacity) break;
         sessions.delete(oldKey);
@@ -105,16 +129,31 @@ interface Scatter {
   updates: HostTensor;
 }
 
+interface SessionContext {
+  parameters: Parameters;
+  device: Device;
+  differentiation?: Differentiation;
+  /** Buffers of inputs' gradients, by name and length, which all sessions of a function write. */
+  shared: Map<string, Float32Array>;
+}
+
+/** What a session does with the gradients of one shape. */
+interface GradientPlan {
+  /** Gradients that the graph does not write whole; another loss, or this one in another shape, may have. */
+  zeroed: Float32Array[];
+  /** What the host adds after the graph has run. */
+  scatters: Scatter[];
+  /** What the graph wrote aside, to be added to what lies in the arenas. */
+  sums: { gradient: Float32Array; part: Float32Array }[];
+}
+
 /** One compiled shape: the executable, and the memory that it reads and writes. */
 class Session {
   readonly #executable: Executable;
   readonly #inputs: Set<string>;
   /** Looked up at every run: parameters move when training makes their arenas. */
   readonly #parameters: Parameter[];
-  /** Gradients that the graph does not write; another loss, or this one in another shape, may have. */
-  readonly #untouched: Float32Array[];
-  /** What the host adds to gradients after the graph has run. */
-  readonly #scatters: Scatter[];
+  readonly #gradients: GradientPlan;
   readonly #results: Record<string, HostTensor>;
   readonly #visible: Record<string, HostTensor>;
   readonly #random: RandomBuffers;
@@ -123,16 +162,14 @@ class Session {
     executable: Executable,
     inputs: Set<string>,
     parameters: Parameter[],
-    untouched: Float32Array[],
-    scatters: Scatter[],
+    gradients: GradientPlan,
     results: Record<string, HostTensor>,
     random: RandomBuffers,
   ) {
     this.#executable = executable;
     this.#inputs = inputs;
     this.#parameters = parameters;
-    this.#untouched = untouched;
-    this.#scatters = scatters;
+    this.#gradients = gradients;
     this.#results = results;
     this.#visible = Object.fromEntries(
       Object.entries(results).filter(([name]) => !/^(gradient|scatter):/.test(name)),
@@ -143,9 +180,7 @@ class Session {
   static async create(
     fn: (inputs: Inputs) => Record<string, tf.Tensor>,
     feeds: Feeds,
-    parameters: Parameters,
-    device: Device,
-    gradients: boolean,
+    { parameters, device, differentiation, shared }: SessionContext,
   ): Promise<Session> {
     const captured: CapturedVariable[] = parameters.all().map((p) => ({
       name: parameterName(p.name),
@@ -154,30 +189,51 @@ class Session {
       variable: p.variable,
     }));
     const graph = trace(fn, feeds, captured);
-    const gradientNames = gradients ? parameters.trainable().map((p) => gradientName(p.name)) : [];
-    const lifted = device.inHostMemory ? liftScatters(graph, gradientNames) : { scatters: [], zero: [] };
-    graph.finish();
-    const used = parameters.all().filter((p) => graph.inputs.has(parameterName(p.name)));
-    const gradientView = (name: string) => parameters.view(name.slice(gradientName('').length), 'gradient');
-    const untouched = gradientNames.filter((name) => !graph.outputs.has(name)).map(gradientView);
     const results: Record<string, HostTensor> = {};
+    const ofParameters = differentiation
+      ? parameters
+          .trainable()
+          .filter(({ lazy }) => !lazy)
+          .map((p) => gradientName(p.name))
+      : [];
+    const ofInputs = new Map(differentiation?.inputs.map((input) => [gradientOf(input), feeds[input]]));
+    /** Where a gradient is to be found in the end. */
+    const home = (name: string): Float32Array => {
+      const input = ofInputs.get(name);
+      if (!input) return parameters.view(name.slice(gradientName('').length), 'gradient');
+      const key = `${name}[${input.shape}]`;
+      const buffer = shared.get(key) ?? new Float32Array(input.data.length);
+      shared.set(key, buffer);
+      results[name] = { dtype: 'float32', shape: input.shape, data: buffer };
+      return buffer;
+    };
+    const names = [...ofParameters, ...ofInputs.keys()];
+    const lifted = device.inHostMemory ? liftScatters(graph, names) : [];
+    graph.finish();
+    const accumulates = (name: string) => differentiation?.accumulate === true && ofParameters.includes(name);
+    const plan: GradientPlan = {
+      zeroed: names.filter((name) => !graph.outputs.has(name) && !accumulates(name)).map(home),
+      scatters: [],
+      sums: [],
+    };
     for (const [name, spec] of graph.outputs) {
-      const data = gradientNames.includes(name) ? gradientView(name) : allocate(spec);
+      const kept = names.includes(name) && !accumulates(name);
+      const data = kept ? home(name) : allocate(spec);
+      if (accumulates(name)) plan.sums.push({ gradient: home(name), part: data as Float32Array });
       results[name] = { dtype: spec.dtype, shape: spec.shape, data };
     }
-    const random = new RandomBuffers(graph.randomInputs);
+    plan.scatters = lifted.map(({ gradient, ids, updates }) => ({
+      gradient: home(gradient),
+      ids: results[ids],
+      updates: results[updates],
+    }));
     return new Session(
       await device.load(graph),
       new Set(graph.inputs.keys()),
-      used,
-      untouched,
-      lifted.scatters.map(({ gradient, ids, updates }) => ({
-        gradient: gradientView(gradient),
-        ids: results[ids],
-        updates: results[updates],
-      })),
+      parameters.all().filter((p) => graph.inputs.has(parameterName(p.name))),
+      plan,
       results,
-      random,
+      new RandomBuffers(graph.randomInputs),
     );
   }
 
@@ -189,9 +245,11 @@ class Session {
     }
     // Inputs that the function never used are not inputs of the graph.
     for (const [name, t] of Object.entries(feeds)) if (this.#inputs.has(name)) all[name] = t;
-    for (const gradient of this.#untouched) gradient.fill(0);
+    const { zeroed, scatters, sums } = this.#gradients;
+    for (const gradient of zeroed) gradient.fill(0);
     await this.#executable.run(all, this.#results);
-    for (const { gradient, ids, updates } of this.#scatters) {
+    for (const { gradient, part } of sums) for (let i = 0; i < part.length; i++) gradient[i] += part[i];
+    for (const { gradient, ids, updates } of scatters) {
       addRows(
         gradient,
         ids.data as Int32Array,

@@ -3,6 +3,8 @@ export {
   type CompileOptions,
   compile,
   compileGradients,
+  type GradientOptions,
+  gradientOf,
   type Feeds,
   type Inputs,
 } from './compile.ts';
@@ -16,6 +18,7 @@ export {
   linearSchedule,
   Optimizer,
   type OptimizerOptions,
+  type RowGradients,
   type Schedule,
 } from './optimizer.ts';
 export {

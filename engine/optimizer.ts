@@ -1,4 +1,6 @@
-import type { Parameters } from './parameters.ts';
+import type { Parameters, Segment } from './parameters.ts';
+import { fallbackKernels } from './wasm/fallback.ts';
+import type { Kernels } from './wasm/kernels.ts';
 
 export interface OptimizerOptions {
   /** 'adamw' decouples the weight decay from the gradient (Loshchilov and Hutter, 2019). */
@@ -33,7 +35,29 @@ export const cosineSchedule =
       ? step / Math.max(1, warmup)
       : 0.5 * (1 + Math.cos(Math.PI * Math.min(1, (step - warmup) / Math.max(1, total - warmup))));
 
-/** Adam (Kingma and Ba, 2015) over the arenas of a model's parameters. */
+/** Gradients of some rows of a lazy parameter. */
+export interface RowGradients {
+  /** Name of the parameter, [items, width]. */
+  name: string;
+  /** [rows] which rows, each at most once. */
+  ids: Int32Array;
+  /** [at least rows, width] */
+  gradient: Float32Array;
+}
+
+/** What Adam needs to know at one step. */
+interface Coefficients {
+  rateT: number;
+  epsilonT: number;
+  beta1: number;
+  beta2: number;
+  keep: number;
+}
+
+/**
+ * Adam (Kingma and Ba, 2015) over the arenas of a model's parameters. Lazy parameters take a step in the rows that are
+ * given, as if the others had not been in the model: their moments rest too (TensorFlow's LazyAdam).
+ */
 export class Optimizer {
   readonly #parameters: Parameters;
   readonly #options: OptimizerOptions;
@@ -52,26 +76,68 @@ export class Optimizer {
   }
 
   /** L2 norm of all gradients together. */
-  gradientNorm(): number {
+  gradientNorm(rows: readonly RowGradients[] = []): number {
     let sum = 0;
-    for (const { arena, length } of this.#parameters.segments())
-      sum += arena.kernels.sumSquares(length * 12, length);
+    for (const { arena, length } of this.#dense()) sum += arena.kernels.sumSquares(length * 12, length);
+    for (const { name, ids, gradient } of rows) {
+      const length = ids.length * this.#parameters.get(name).shape[1];
+      for (let i = 0; i < length; i++) sum += gradient[i] ** 2;
+    }
     return Math.sqrt(sum);
   }
 
-  /** Applies the gradients that lie in the arenas. Returns their norm before clipping, where clipping is on. */
-  step(): number | undefined {
+  #dense(): Segment[] {
+    return this.#parameters.segments().filter(({ lazy }) => !lazy);
+  }
+
+  /**
+   * Applies the gradients that lie in the arenas, and those of lazy parameters' rows. Returns the norm before clipping,
+   * where clipping is on.
+   */
+  step(rows: readonly RowGradients[] = []): number | undefined {
     const { type, beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8, weightDecay = 0, clipNorm } = this.#options;
     const rate = this.learningRate;
     this.steps++;
     const correction = Math.sqrt(1 - beta2 ** this.steps);
-    const rateT = (rate * correction) / (1 - beta1 ** this.steps);
-    const keep = type === 'adamw' ? 1 - rate * weightDecay : 1;
-    const norm = clipNorm === undefined ? undefined : this.gradientNorm();
-    for (const { arena, length: n } of this.#parameters.segments()) {
-      if (norm !== undefined && norm > clipNorm!) arena.kernels.scale(n * 12, n, clipNorm! / norm);
-      arena.kernels.adam(0, n * 4, n * 8, n * 12, n, rateT, epsilon * correction, beta1, beta2, keep);
+    const at: Coefficients = {
+      rateT: (rate * correction) / (1 - beta1 ** this.steps),
+      epsilonT: epsilon * correction,
+      beta1,
+      beta2,
+      keep: type === 'adamw' ? 1 - rate * weightDecay : 1,
+    };
+    const norm = clipNorm === undefined ? undefined : this.gradientNorm(rows);
+    const factor = norm !== undefined && norm > clipNorm! ? clipNorm! / norm : 1;
+    for (const { arena, length: n } of this.#dense()) {
+      if (factor !== 1) arena.kernels.scale(n * 12, n, factor);
+      adam(arena.kernels, { offset: 0, length: n }, n, at);
     }
+    for (const part of rows) this.#stepRows(part, factor, at);
     return norm;
   }
+
+  #stepRows({ name, ids, gradient }: RowGradients, factor: number, at: Coefficients): void {
+    const { slot, shape } = this.#parameters.get(name);
+    if (!slot?.segment.lazy) throw new Error(`parameter '${name}' is not a lazy one`);
+    const width = shape[1];
+    const { arena, length } = slot.segment;
+    // The SIMD kernels take four elements at a time.
+    const kernels = width % 4 ? fallbackKernels(arena.buffer) : arena.kernels;
+    const home = this.#parameters.view(name, 'gradient');
+    for (let r = 0; r < ids.length; r++) {
+      for (let j = 0; j < width; j++) home[ids[r] * width + j] = factor * gradient[r * width + j];
+      adam(kernels, { offset: slot.offset + ids[r] * width, length: width }, length, at);
+    }
+  }
+}
+
+/** One step over elements of an arena whose quarters are `quarter` elements long. */
+function adam(
+  kernels: Kernels,
+  { offset, length }: { offset: number; length: number },
+  quarter: number,
+  { rateT, epsilonT, beta1, beta2, keep }: Coefficients,
+): void {
+  const [p, m, v, g] = [0, 1, 2, 3].map((i) => 4 * (i * quarter + offset));
+  kernels.adam(p, m, v, g, length, rateT, epsilonT, beta1, beta2, keep);
 }

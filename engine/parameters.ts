@@ -34,6 +34,10 @@ export interface Parameter {
   name: string;
   shape: readonly number[];
   trainable: boolean;
+  /** True for a table of one row an item, of which a step may read and train some rows only. */
+  perItem: boolean;
+  /** True where an optimizer step is given the rows that it shall train. */
+  lazy: boolean;
   variable: tf.Variable;
   values: Float32Array;
   /** The variable's data while they are `values`: assigning to the variable replaces them. */
@@ -45,6 +49,13 @@ export interface Parameter {
 export interface Segment {
   arena: Arena;
   length: number;
+  /** Whether its parameters are lazy ones, all of them or none. */
+  lazy: boolean;
+}
+
+export interface ParameterOptions {
+  trainable?: boolean;
+  perItem?: boolean;
 }
 
 export interface ParametersOptions {
@@ -90,7 +101,7 @@ export class Parameters {
     name: string,
     shape: readonly number[],
     initial: Initializer | Float32Array,
-    { trainable = true }: { trainable?: boolean } = {},
+    { trainable = true, perItem = false }: ParameterOptions = {},
   ): tf.Variable {
     if (this.#all.has(name)) throw new Error(`parameter '${name}' is made twice`);
     if (this.#segments && trainable) throw new Error(`parameter '${name}' is made after training has begun`);
@@ -104,7 +115,16 @@ export class Parameters {
       trainable,
       `${name}#${Parameters.#count++}`,
     );
-    this.#all.set(name, { name, shape, trainable, variable, values, dataId: variable.dataId });
+    this.#all.set(name, {
+      name,
+      shape,
+      trainable,
+      perItem,
+      lazy: false,
+      variable,
+      values,
+      dataId: variable.dataId,
+    });
     return variable;
   }
   // tfjs wants variable names unique in the whole process.
@@ -118,6 +138,14 @@ export class Parameters {
       parameter.trainable = false;
       parameter.variable.trainable = false;
     }
+  }
+
+  /** Makes the trainable tables of one row an item lazy; call it before training begins. @returns them */
+  deferRows(): Parameter[] {
+    if (this.#segments) throw new Error('tables are made lazy after training has begun');
+    const tables = this.trainable().filter(({ perItem }) => perItem);
+    for (const table of tables) table.lazy = true;
+    return tables;
   }
 
   get(name: string): Parameter {
@@ -147,23 +175,24 @@ export class Parameters {
   segments(): Segment[] {
     if (this.#segments) return this.#segments;
     this.follow();
-    const plans: { parameters: Parameter[]; length: number }[] = [];
-    for (const parameter of this.trainable()) {
+    const plans: { parameters: Parameter[]; length: number; lazy: boolean }[] = [];
+    const trainable = this.trainable();
+    for (const parameter of [...trainable.filter((p) => !p.lazy), ...trainable.filter((p) => p.lazy)]) {
       const n = padded(parameter.values.length);
       if (n > this.#segmentLimit)
         throw new UserError(
           `parameter '${parameter.name}' has ${n} elements; at most ${this.#segmentLimit} fit`,
         );
       let plan = plans.at(-1);
-      if (!plan || plan.length + n > this.#segmentLimit) {
-        plan = { parameters: [], length: 0 };
+      if (!plan || plan.lazy !== parameter.lazy || plan.length + n > this.#segmentLimit) {
+        plan = { parameters: [], length: 0, lazy: parameter.lazy };
         plans.push(plan);
       }
       plan.parameters.push(parameter);
       plan.length += n;
     }
-    this.#segments = plans.map(({ parameters, length }) => {
-      const segment: Segment = { arena: createArena(length * 16, { simd: this.#simd }), length };
+    this.#segments = plans.map(({ parameters, length, lazy }) => {
+      const segment: Segment = { arena: createArena(length * 16, { simd: this.#simd }), length, lazy };
       let offset = 0;
       for (const parameter of parameters) {
         const view = new Float32Array(segment.arena.buffer, offset * 4, parameter.values.length);

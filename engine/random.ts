@@ -4,6 +4,8 @@ import { type HostTensor, type RandomInput, sizeOf } from './graph.ts';
 export interface Randomness {
   seed: number;
   step: number;
+  /** Which part of the step, where one function runs several times in it. */
+  part?: number;
 }
 
 const GOLDEN = 0x9e3779b9;
@@ -23,8 +25,9 @@ export function hash32(key: number, counter: number): number {
 }
 
 /** The key of one stream at one step. Hashing, rather than adding, keeps streams apart at every distance of steps. */
-export function streamKey({ seed, step }: Randomness, stream: number): number {
-  return hash32(hash32(hash32(0x5eed, seed), step), stream);
+export function streamKey({ seed, step, part = 0 }: Randomness, stream: number): number {
+  const key = hash32(hash32(hash32(0x5eed, seed), step), stream);
+  return part ? hash32(key, part) : key;
 }
 
 /** The parameters of a dropout mask: drop where hash < threshold, else multiply by scale = 1/(1-rate). */

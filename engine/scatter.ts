@@ -11,12 +11,9 @@ export interface HostScatter {
  * Takes the scatter-additions that end a gradient (the gradient of a gather from a table) out of the graph: its updates
  * become outputs, which the host adds to the gradient in place. onnxruntime's ScatterElements takes an index for every
  * element and about ten times as long.
- * @returns the additions, in order, and the gradients that consist of nothing else: these start from zero
+ * @returns the additions, in order; gradients that consist of nothing else are no outputs any more, and start from zero
  */
-export function liftScatters(
-  graph: Graph,
-  gradients: readonly string[],
-): { scatters: HostScatter[]; zero: string[] } {
+export function liftScatters(graph: Graph, gradients: readonly string[]): HostScatter[] {
   const producer = new Map<string, Node>();
   const uses = new Map<string, number>();
   const use = (name: string) => uses.set(name, (uses.get(name) ?? 0) + 1);
@@ -27,7 +24,6 @@ export function liftScatters(
   for (const { value } of graph.outputs.values()) use(value);
 
   const scatters: HostScatter[] = [];
-  const zero: string[] = [];
   for (const gradient of gradients) {
     const output = graph.outputs.get(gradient);
     if (!output) continue;
@@ -43,9 +39,8 @@ export function liftScatters(
     }
     if (producer.get(output.value)?.op !== 'ConstantOfShape') continue;
     graph.outputs.delete(gradient);
-    zero.push(gradient);
   }
-  return { scatters, zero };
+  return scatters;
 }
 
 interface Rows {

@@ -24,11 +24,9 @@ export default defineModel({
     dropout: rate(0.3).describe('dropout of the item embeddings of a history'),
   }),
   build({ embeddingSize, hiddenSize, layers, dropout: dropRate }, { itemCount, parameters }) {
-    const table = parameters.create(
-      'item.weight',
-      [itemCount, embeddingSize],
-      xavierNormal,
-    ) as tf.Tensor as tf.Tensor2D;
+    const table = parameters.create('item.weight', [itemCount, embeddingSize], xavierNormal, {
+      perItem: true,
+    }) as tf.Tensor as tf.Tensor2D;
     const recurrent = Array.from({ length: layers }, (_, i) =>
       gru(parameters, `gru.${i}`, i === 0 ? embeddingSize : hiddenSize, hiddenSize),
     );

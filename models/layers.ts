@@ -29,9 +29,16 @@ export function norm(p: Parameters, name: string, size: number): (x: tf.Tensor) 
   return (x) => layerNorm(x, scale, offset, EPSILON);
 }
 
-/** A table of `count` learned vectors. */
-export function embedding(p: Parameters, name: string, count: number, size: number): tf.Tensor2D {
-  return p.create(`${name}.weight`, [count, size], normal(INITIAL_STD)) as tf.Tensor as tf.Tensor2D;
+/** A table of `count` learned vectors; `perItem` where they are one an item, to be read through `items.rows`. */
+export function embedding(
+  p: Parameters,
+  name: string,
+  count: number,
+  size: number,
+  perItem = false,
+): tf.Tensor2D {
+  const initial = normal(INITIAL_STD);
+  return p.create(`${name}.weight`, [count, size], initial, { perItem }) as tf.Tensor as tf.Tensor2D;
 }
 
 export interface TransformerConfig {

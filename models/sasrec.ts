@@ -10,7 +10,7 @@ export default defineModel({
   input: 'id',
   config: z.strictObject(transformerSettings(64)).refine(headsDivide.check, headsDivide.message),
   build(config, { itemCount, maxHistory, parameters }) {
-    const table = embedding(parameters, 'item', itemCount, config.hiddenSize);
+    const table = embedding(parameters, 'item', itemCount, config.hiddenSize, true);
     const encode = transformer(parameters, 'transformer', maxHistory, config);
     return {
       items: (items) => items.rows(table),

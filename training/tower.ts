@@ -1,0 +1,121 @@
+import {
+  allocate,
+  type Compiled,
+  type CompileOptions,
+  compile,
+  compileGradients,
+  type Feeds,
+  type HostTensor,
+  type Inputs,
+  type Parameters,
+  type Randomness,
+  tf,
+} from '../engine/index.ts';
+import type { Mode, Recommender } from '../models/index.ts';
+import { candidates, type TextTable } from './objective.ts';
+
+/** Items that a tower takes at once: enough to fill the cores, few enough that wide layers stay small in memory. */
+const CHUNK_ITEMS = 8192;
+
+/**
+ * The item side of a model with texts, run over the catalogue in chunks, so that its memory is a chunk's. Training
+ * computes every item's vectors, lets the loss find their gradients, and comes back with these chunk by chunk, computing
+ * the chunk's inner values anew.
+ */
+export class ItemTower {
+  /** [items, d] what items() gives, and [items, d] the same as scores compare them. */
+  table: HostTensor | undefined;
+  candidates: HostTensor | undefined;
+  readonly #text: HostTensor;
+  readonly #chunks: { first: number; count: number }[];
+  readonly #forward: Compiled;
+  readonly #backward: Compiled | undefined;
+
+  constructor(
+    model: Recommender,
+    text: NonNullable<TextTable>,
+    mode: Mode,
+    options: CompileOptions & { parameters: Parameters },
+    chunkItems = CHUNK_ITEMS,
+  ) {
+    this.#text = text;
+    this.#chunks = cut(text.shape[0], chunkItems);
+    const vectors = ({ text, ids }: Inputs) => {
+      const source = {
+        count: ids.shape[0]!,
+        text: text as tf.Tensor2D,
+        rows: (table: tf.Tensor2D) => tf.gather(table, ids as tf.Tensor1D),
+      };
+      const table = model.items(source, mode);
+      return { table, candidates: candidates(model, table) };
+    };
+    this.#forward = compile(vectors, options);
+    if (!mode.training) return;
+    // The gradient of sum(vectors x dy) is that of the loss whose gradient dy is.
+    const product = (inputs: Inputs) => {
+      const { table, candidates } = vectors(inputs);
+      return tf.add(
+        tf.sum(tf.mul(table, inputs.dTable)),
+        tf.sum(tf.mul(candidates, inputs.dCandidates)),
+      ) as tf.Scalar;
+    };
+    this.#backward = compileGradients(product, { ...options, accumulate: true });
+  }
+
+  /** Computes all vectors with the parameters' present values. */
+  async forward(at: Randomness = { seed: 0, step: 0 }): Promise<void> {
+    for (const [part, { first, count }] of this.#chunks.entries()) {
+      const vectors = await this.#forward(this.#feeds(first, count), { ...at, part });
+      const d = vectors.table.shape[1];
+      const size = { dtype: 'float32', shape: [this.#text.shape[0], d] } as const;
+      this.table ??= { ...size, data: allocate(size) };
+      this.candidates ??= { ...size, data: allocate(size) };
+      (this.table.data as Float32Array).set(vectors.table.data as Float32Array, first * d);
+      (this.candidates.data as Float32Array).set(vectors.candidates.data as Float32Array, first * d);
+    }
+  }
+
+  /**
+   * Adds to the parameters' gradients what follows from those of the vectors, which are the tower's to overwrite.
+   * `at` is that of `forward`.
+   */
+  async backward(dTable: Float32Array, dCandidates: Float32Array, at: Randomness): Promise<void> {
+    const d = this.table!.shape[1];
+    // The last chunk goes first: where it overlaps with the one before, its vectors were the ones that counted.
+    let end = this.#text.shape[0];
+    for (const [part, { first, count }] of [...this.#chunks.entries()].reverse()) {
+      const dy = (values: Float32Array): HostTensor => {
+        values.fill(0, end * d, (first + count) * d);
+        return { dtype: 'float32', shape: [count, d], data: values.subarray(first * d, (first + count) * d) };
+      };
+      const feeds = { ...this.#feeds(first, count), dTable: dy(dTable), dCandidates: dy(dCandidates) };
+      await this.#backward!(feeds, { ...at, part });
+      end = first;
+    }
+  }
+
+  #feeds(first: number, count: number): Feeds {
+    const dims = this.#text.shape[1];
+    const ids = Int32Array.from({ length: count }, (_, i) => first + i);
+    return {
+      text: {
+        dtype: 'float32',
+        shape: [count, dims],
+        data: this.#text.data.subarray(first * dims, (first + count) * dims),
+      },
+      ids: { dtype: 'int32', shape: [count], data: ids },
+    };
+  }
+
+  async close(): Promise<void> {
+    await this.#forward.close();
+    await this.#backward?.close();
+  }
+}
+
+/** Chunks of one size, for one compiled shape: the last one reaches back into the one before. */
+function cut(items: number, most: number): { first: number; count: number }[] {
+  const chunks = Math.ceil(items / most);
+  const count = Math.ceil(items / chunks);
+  return Array.from({ length: chunks }, (_, i) => ({ first: Math.min(i * count, items - count), count }));
+}
