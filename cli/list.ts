@@ -70,9 +70,15 @@ function defaultAsText(value: unknown): string {
 export const models = listing('model', 'list models, their input and parameters', async () => {
   const { chooseModel, projectCatalogue, describeSchema, withDefaults } = await loadConfigs();
   const catalogue = await projectCatalogue();
-  return catalogue.models.all().map(({ name, summary, input, config }) => {
+  return catalogue.models.all().map(({ name, kind, summary, input, config }) => {
     const { defaults } = chooseModel(catalogue, name, 'rec models');
-    return { name, input, summary, parameters: withDefaults(describeSchema(config, 'model.'), defaults) };
+    return {
+      name,
+      kind,
+      input,
+      summary,
+      parameters: withDefaults(describeSchema(config, 'model.'), defaults),
+    };
   });
 });
 

@@ -14,7 +14,7 @@ import type { DatasetSource } from './sources.ts';
 import { BadRows } from './table.ts';
 
 export type { Dataset, FeatureFile, Manifest, Rows } from './dataset.ts';
-export { inspectDataset, trainingCounts } from './inspect.ts';
+export { inspectDataset, targetCounts, trainingCounts } from './inspect.ts';
 export { type DataSettings, dataSettings } from './settings.ts';
 export { type DatasetSource, listDatasets, resolveSource } from './sources.ts';
 

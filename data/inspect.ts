@@ -16,6 +16,13 @@ export function trainingCounts({ itemCount, pool, train }: Dataset): Int32Array 
   return counts;
 }
 
+/** How many of the rows have each item as their target, [itemCount]. */
+export function targetCounts({ target }: Rows, itemCount: number): Int32Array {
+  const counts = new Int32Array(itemCount);
+  for (const item of target) counts[item]++;
+  return counts;
+}
+
 /** What `rec data inspect` shows. */
 export interface DatasetSummary {
   name: string;

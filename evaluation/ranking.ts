@@ -5,7 +5,7 @@ import { type Metrics, rankMetrics } from './metrics.ts';
 import { countAbove, countAtLeast, hasNaN, TopItems } from './scan.ts';
 import type { EvalSettings } from './settings.ts';
 
-/** Whatever gives every item a score for a row: a model, a baseline. */
+/** Whatever gives every item a score for a row. */
 export interface Scorer {
   /**
    * Scores of all items for the rows [first, first + count).
@@ -48,16 +48,10 @@ export async function rankAll(
   scorer: Scorer,
   options: RankingOptions,
 ): Promise<Ranking> {
-  const { pool, itemCount } = dataset;
-  const { topk, filterSeen, lists, batchSize, itemCounts, progress } = options;
+  const { itemCount } = dataset;
+  const { batchSize, progress } = options;
+  const tally = new RankTally(dataset, rows, options);
   const rowCount = rows.target.length;
-  if (!rowCount) throw new UserError('there are no rows to evaluate: this split of the dataset is empty');
-  const kept = new Int32Array(rowCount);
-  const filtered = new Int32Array(rowCount);
-  const history = new SeenItems(pool, itemCount);
-  const top = lists ? new TopItems(Math.min(Math.max(...topk), itemCount)) : undefined;
-  const listed = new ListCounter(topk, itemCount, itemCounts);
-
   progress.begin('ranking', 'rows', rowCount);
   for (let first = 0; first < rowCount; first += batchSize) {
     const count = Math.min(batchSize, rowCount - first);
@@ -65,27 +59,74 @@ export async function rankAll(
     if (tile.length !== count * itemCount)
       throw new Error(`the scorer returned ${tile.length} scores for ${count} rows of ${itemCount} items`);
     for (let i = 0; i < count; i++) {
-      const row = first + i;
       const scores = tile.subarray(i * itemCount, (i + 1) * itemCount);
-      const target = rows.target[row];
-      kept[row] = rankOf(scores, target);
-      history.enter(rows, row);
-      filtered[row] = kept[row] - history.countBeating(scores, target);
-      if (!top) continue;
-      top.scan(scores, filterSeen ? (item) => history.has(item) : undefined);
-      listed.add(top);
+      const rank = rankOf(scores, rows.target[first + i]);
+      tally.add(first + i, scores, rank, (top, excluded) => top.scan(scores, excluded));
     }
     progress.advance(first + count, rowCount);
   }
   progress.end();
+  return tally.ranking();
+}
 
-  const seen = { kept: rankMetrics(kept, topk), filtered: rankMetrics(filtered, topk) };
-  return {
-    metrics: filterSeen ? seen.filtered : seen.kept,
-    ranks: filterSeen ? filtered : kept,
-    seen,
-    ...(lists && { listMetrics: listed.metrics() }),
-  };
+/** Gathers the ranks of all rows' targets, one row after the other. */
+export class RankTally {
+  readonly #rows: Rows;
+  readonly #options: RankingOptions;
+  readonly #kept: Int32Array;
+  readonly #filtered: Int32Array;
+  readonly #history: SeenItems;
+  readonly #top: TopItems | undefined;
+  readonly #listed: ListCounter;
+
+  /** @throws UserError where there are no rows */
+  constructor(
+    { pool, itemCount }: { pool: Int32Array; itemCount: number },
+    rows: Rows,
+    options: RankingOptions,
+  ) {
+    const { topk, lists, itemCounts } = options;
+    const rowCount = rows.target.length;
+    if (!rowCount) throw new UserError('there are no rows to evaluate: this split of the dataset is empty');
+    this.#rows = rows;
+    this.#options = options;
+    this.#kept = new Int32Array(rowCount);
+    this.#filtered = new Int32Array(rowCount);
+    this.#history = new SeenItems(pool, itemCount);
+    this.#top = lists ? new TopItems(Math.min(Math.max(...topk), itemCount)) : undefined;
+    this.#listed = new ListCounter(topk, itemCount, itemCounts);
+  }
+
+  /**
+   * @param scores [itemCount] of the row
+   * @param rank how many items beat the row's target
+   * @param list finds the row's top items, without those `excluded`
+   */
+  add(
+    row: number,
+    scores: Float32Array,
+    rank: number,
+    list: (top: TopItems, excluded: ((item: number) => boolean) | undefined) => void,
+  ): void {
+    const history = this.#history;
+    history.enter(this.#rows, row);
+    this.#kept[row] = rank;
+    this.#filtered[row] = rank - history.countBeating(scores, this.#rows.target[row]);
+    if (!this.#top) return;
+    list(this.#top, this.#options.filterSeen ? (item) => history.has(item) : undefined);
+    this.#listed.add(this.#top);
+  }
+
+  ranking(): Ranking {
+    const { topk, filterSeen, lists } = this.#options;
+    const seen = { kept: rankMetrics(this.#kept, topk), filtered: rankMetrics(this.#filtered, topk) };
+    return {
+      metrics: filterSeen ? seen.filtered : seen.kept,
+      ranks: filterSeen ? this.#filtered : this.#kept,
+      seen,
+      ...(lists && { listMetrics: this.#listed.metrics() }),
+    };
+  }
 }
 
 /** The number of items that beat `target`. */
@@ -107,7 +148,8 @@ function countBothInfinities(scores: Float32Array, target: number): number {
   return rank;
 }
 
-function beats(scores: Float32Array, item: number, target: number): boolean {
+/** Whether `item` comes before `target`: by its score, or, where the scores are equal, by its id. */
+export function beats(scores: Float32Array, item: number, target: number): boolean {
   return scores[item] > scores[target] || (scores[item] === scores[target] && item < target);
 }
 
@@ -187,26 +229,3 @@ class ListCounter {
 }
 
 const sum = (values: Float64Array, length: number) => values.subarray(0, length).reduce((a, b) => a + b, 0);
-
-/** How many rows have each item as their target: [itemCount]. The training counts that `popularityScorer` takes. */
-export function targetCounts(targets: Int32Array, itemCount: number): Int32Array {
-  const counts = new Int32Array(itemCount);
-  for (const target of targets) counts[target]++;
-  return counts;
-}
-
-/** The simplest recommender, a yardstick for all others: every row gets the items that were training targets most often. */
-export function popularityScorer(trainCounts: Int32Array): Scorer {
-  const row = Float32Array.from(trainCounts);
-  let tile = new Float32Array(0);
-  return {
-    async score(_rows, _first, count) {
-      const length = count * row.length;
-      if (tile.length < length) {
-        tile = new Float32Array(length);
-        for (let start = 0; start < length; start += row.length) tile.set(row, start);
-      }
-      return tile.subarray(0, length);
-    },
-  };
-}

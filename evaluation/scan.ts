@@ -112,10 +112,26 @@ export class TopItems {
     }
   }
 
+  /** Empties the list, for `offer`. */
+  clear(): void {
+    this.size = 0;
+  }
+
+  /** Takes in an item, in any order of items, where it belongs into the list. */
+  offer(item: number, score: number): void {
+    if (this.size < this.items.length || this.#isBefore(item, score, this.size - 1))
+      this.#insert(item, score);
+  }
+
+  #isBefore(item: number, score: number, position: number): boolean {
+    const other = this.#scores[position];
+    return score > other || (score === other && item < this.items[position]);
+  }
+
   /** Drops the last item where the list is full; the caller has seen that `score` beats it. */
   #insert(item: number, score: number): void {
     let position = this.size < this.items.length ? this.size++ : this.size - 1;
-    for (; position > 0 && score > this.#scores[position - 1]; position--) {
+    for (; position > 0 && this.#isBefore(item, score, position - 1); position--) {
       this.#scores[position] = this.#scores[position - 1];
       this.items[position] = this.items[position - 1];
     }

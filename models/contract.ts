@@ -1,4 +1,5 @@
 import type { z } from 'zod';
+import type { Dataset } from '../data/dataset.ts';
 import type { Parameters, tf } from '../engine/index.ts';
 
 /** Whether parts that act in training only (dropout, gate noise) are on. */
@@ -74,6 +75,7 @@ export interface Recommender {
 
 /** A registered model: its name, what it needs of an item, its documented settings, and how it is built. */
 export interface ModelDefinition<S extends z.ZodObject = z.ZodObject> {
+  kind: 'trained';
   name: string;
   summary: string;
   /** What an item brings: its id, its text, or both. */
@@ -82,7 +84,46 @@ export interface ModelDefinition<S extends z.ZodObject = z.ZodObject> {
   build(config: z.output<S>, context: BuildContext): Recommender;
 }
 
-/** Declares a model; the identity function, for the types. */
-export function defineModel<S extends z.ZodObject>(definition: ModelDefinition<S>): ModelDefinition<S> {
-  return definition;
+/** Declares a model that is trained by gradients. */
+export function defineModel<S extends z.ZodObject>(
+  definition: Omit<ModelDefinition<S>, 'kind'>,
+): ModelDefinition<S> {
+  return { ...definition, kind: 'trained' };
 }
+
+/** What a baseline counts: training rows, each a history (a slice of the pool) and the item that followed. */
+export type TrainingRows = Pick<Dataset, 'itemCount' | 'pool' | 'train'>;
+
+/** A recommender that was counted: scores that hold after any history, and those that a history changes. */
+export interface CountedRecommender {
+  /** [itemCount] the score of every item, whatever the history; higher is better. */
+  base: Float32Array;
+  /**
+   * Overwrites the scores that a history changes, in a row that holds `base`. Without it, every history gets `base`.
+   * @param history item ids, oldest first, all that the user did before
+   * @param scores [itemCount]
+   * @returns the items whose score was written, each once; the others need no second look
+   */
+  rescore?(history: Int32Array, scores: Float32Array): readonly number[];
+}
+
+/** A registered recommender without training. Every result shows all of them, with default settings, as yardsticks. */
+export interface BaselineDefinition<S extends z.ZodObject = z.ZodObject> {
+  kind: 'baseline';
+  name: string;
+  summary: string;
+  input: 'id';
+  config: S;
+  /** Counts; it must not read the pool beyond the training rows' histories, where validation and test items lie. */
+  fit(config: z.output<S>, rows: TrainingRows): CountedRecommender;
+}
+
+/** Declares a baseline. */
+export function defineBaseline<S extends z.ZodObject>(
+  definition: Omit<BaselineDefinition<S>, 'kind' | 'input'>,
+): BaselineDefinition<S> {
+  return { ...definition, kind: 'baseline', input: 'id' };
+}
+
+/** Whatever can be chosen by name for a run. */
+export type Definition = ModelDefinition | BaselineDefinition;

@@ -9,31 +9,54 @@ import { dropWords } from '../data/augment.ts';
 import { type Dataset, loadDataset, resolveSource } from '../data/index.ts';
 import { type EncoderContext, embedTexts, encoders, type TextVectors } from '../encoders/index.ts';
 import { type Device, openDevice, Parameters } from '../engine/index.ts';
-import { type ModelDefinition, models, type Recommender } from '../models/index.ts';
+import {
+  type BaselineDefinition,
+  type CountedRecommender,
+  type Definition,
+  type ModelDefinition,
+  models,
+  type Recommender,
+} from '../models/index.ts';
 import { initializeFrom } from './checkpoint.ts';
 import type { TextTable } from './objective.ts';
 import { ModelScorer } from './scorer.ts';
 
-type Run = ResolvedRun<
-  ModelDefinition,
+type RunOf<D extends Definition> = ResolvedRun<
+  D,
   (typeof encoders)['all'] extends () => readonly (infer E)[] ? E : never
 >;
+type TrainedRun = RunOf<ModelDefinition>;
+type BaselineRun = RunOf<BaselineDefinition>;
+type Run = TrainedRun | BaselineRun;
 
-/** All that a run works with, made ready: data, text vectors, model, device. */
-export interface Experiment {
-  run: Run;
+interface Opened {
   dataset: Dataset;
-  text: TextTable;
   /** Where the text vectors came from; undefined without any. */
   vectors?: Pick<TextVectors, 'name' | 'dims' | 'hash'>;
+  progress: Progress;
+}
+
+/** All that the run of a trained model works with, made ready: data, text vectors, model, device. */
+export interface TrainedExperiment extends Opened {
+  kind: 'trained';
+  run: TrainedRun;
+  text: TextTable;
   /** Vectors of the texts with words dropped, for a model whose own loss asks for them. */
   droppedText: TextTable;
   parameters: Parameters;
   model: Recommender;
   device: Device;
   scorer: ModelScorer;
-  progress: Progress;
 }
+
+/** All that the run of a baseline works with: data, and what was counted in them. */
+export interface BaselineExperiment extends Opened {
+  kind: 'baseline';
+  run: BaselineRun;
+  counted: CountedRecommender;
+}
+
+export type Experiment = TrainedExperiment | BaselineExperiment;
 
 /** Decides every setting of a run, and checks what the schemas cannot. */
 export function resolveExperiment(options: RunOptions, progress: Progress): Run {
@@ -66,17 +89,42 @@ export function reportedTopk({
   return [...new Set([...topk, picked])].sort((a, b) => a - b);
 }
 
-/** Loads the data, embeds the texts, builds the model. Without `start`, parameters are to be read from a checkpoint. */
+/**
+ * Loads the data; then counts, or embeds the texts and builds the model. Without `start`, parameters are to be read
+ * from a checkpoint.
+ */
 export async function openExperiment(
   run: Run,
   progress: Progress,
   { start = true } = {},
 ): Promise<Experiment> {
+  return isTrained(run) ? openTrained(run, progress, start) : openBaseline(run, progress);
+}
+
+const isTrained = (run: Run): run is TrainedRun => run.model.entry.kind === 'trained';
+
+async function openBaseline(run: BaselineRun, progress: Progress): Promise<BaselineExperiment> {
+  const dataset = await openDataset(run, progress);
+  return {
+    kind: 'baseline',
+    run,
+    dataset,
+    counted: run.model.entry.fit(run.model.settings, dataset),
+    progress,
+  };
+}
+
+async function openDataset(run: Run, progress: Progress): Promise<Dataset> {
+  const dataset = await loadDataset(resolveSource(run.dataset), run.data, { progress, seed: run.seed });
+  if (dataset.synthetic) progress.note(`dataset '${dataset.name}' is synthetic: generated, not real`);
+  return dataset;
+}
+
+async function openTrained(run: TrainedRun, progress: Progress, start: boolean): Promise<TrainedExperiment> {
   const threads = run.threads || undefined;
   const device = openDevice(run.device, { threads });
   const definition = run.model.entry;
-  const dataset = await loadDataset(resolveSource(run.dataset), run.data, { progress, seed: run.seed });
-  if (dataset.synthetic) progress.note(`dataset '${dataset.name}' is synthetic: generated, not real`);
+  const dataset = await openDataset(run, progress);
   const context = {
     seed: run.seed,
     threads: run.threads,
@@ -101,6 +149,7 @@ export async function openExperiment(
     dropRate && vectors ? await embedDropped(run, vectors, dropRate, dataset, context) : undefined;
   const scorer = new ModelScorer(model, dataset, text, maxHistory, { parameters, device });
   return {
+    kind: 'trained',
     run,
     dataset,
     text,
@@ -115,7 +164,7 @@ export async function openExperiment(
 }
 
 async function embedItems(
-  run: Run,
+  run: TrainedRun,
   texts: readonly string[] | undefined,
   dataset: Dataset,
   context: EncoderContext,
@@ -132,7 +181,7 @@ const tableOf = ({ rows, dims, values }: TextVectors): TextTable => ({
 
 /** The texts again with words dropped, where the model's own loss contrasts histories with such a view. */
 async function embedDropped(
-  run: Run,
+  run: TrainedRun,
   { name, rowsDependOn }: TextVectors,
   rate: number,
   dataset: Dataset,
@@ -158,8 +207,9 @@ async function startFrom(init: string, parameters: Parameters, progress: Progres
   progress.note(`start from ${init}${rest}`);
 }
 
-/** Frees the compiled sessions and the variables. */
-export async function closeExperiment({ scorer, parameters }: Experiment): Promise<void> {
-  await scorer.close();
-  parameters.dispose();
+/** Frees the compiled sessions and the variables, where there are any. */
+export async function closeExperiment(experiment: Experiment): Promise<void> {
+  if (experiment.kind === 'baseline') return;
+  await experiment.scorer.close();
+  experiment.parameters.dispose();
 }

@@ -12,14 +12,17 @@ import {
   openExperiment,
   reportedTopk,
   resolveExperiment,
+  type TrainedExperiment,
 } from './experiment.ts';
-import { evaluateModel, type RunResult, runResult } from './result.ts';
+import { courseOf, type RunResult, runResult, withoutEpochs } from './result.ts';
 import { RunFolder } from './run-folder.ts';
 import { Trainer } from './trainer.ts';
 
 export type { RunResult } from './result.ts';
 
-/** Trains and evaluates a model as the options say; leaves a run folder. */
+const COUNTED = 'counted, not trained';
+
+/** Trains (or counts) and evaluates a model as the options say; leaves a run folder. */
 export async function runExperiment(options: RunOptions, progress: Progress): Promise<RunResult> {
   const started = performance.now();
   const run = resolveExperiment(options, progress);
@@ -34,7 +37,7 @@ export async function runExperiment(options: RunOptions, progress: Progress): Pr
     inputsOf(experiment),
   );
   progress.run(folder.shown);
-  return train(experiment, folder, started, false);
+  return carryOut(experiment, folder, started, false);
 }
 
 /** Takes up an interrupted run at its last checkpoint; the outcome is that of a run without interruption. */
@@ -57,41 +60,34 @@ export async function resumeExperiment(options: RunOptions, progress: Progress):
       `${folder.shown}: ${changed} has changed since this run began, so it cannot go on; begin a new run`,
     );
   }
-  return train(experiment, folder, started, true);
+  return carryOut(experiment, folder, started, true);
 }
 
-/** Evaluates a run's best checkpoint anew; `set` may change evaluation settings, e.g. eval.topk. */
+/** Evaluates a run's best checkpoint anew, or a baseline counted anew; `set` may change evaluation settings, e.g. eval.topk. */
 export async function evaluateRun(
   options: { folder: string; set: string[]; device?: string; threads?: string },
   progress: Progress,
 ): Promise<RunResult> {
   const started = performance.now();
   const folder = openFolder(options.folder);
-  if (!existsSync(folder.best))
-    throw new UserError(`${folder.shown}: no best.safetensors in it; the run has not finished an epoch`);
   const { set, device, threads } = options;
   const run = resolveExperiment(
     { set, device, threads, config: folder.file('config.yaml'), runs: '' },
     progress,
   );
+  const trained = run.model.entry.kind === 'trained';
+  if (trained && !existsSync(folder.best))
+    throw new UserError(`${folder.shown}: no best.safetensors in it; the run has not finished an epoch`);
   const experiment = await openExperiment(run, progress, { start: false });
   const changed = await changedInput(folder, experiment);
   if (changed) progress.warning(`${changed} is not as it was when the model was trained`);
   try {
-    await loadParameters(folder.best, experiment.parameters);
-    const { evalRowsPerSecond, ...evaluated } = await evaluateModel(experiment);
+    if (experiment.kind === 'trained') await loadParameters(folder.best, experiment.parameters);
     const before = existsSync(folder.file('result.json')) ? await folder.readResult<RunResult>() : undefined;
-    return {
-      ...evaluated,
-      epochs: before?.epochs ?? { run: 0, best: 0, stop: 'not trained to the end' },
-      timing: {
-        trainSecondsPerEpoch: before?.timing.trainSecondsPerEpoch ?? 0,
-        evalRowsPerSecond,
-        totalSeconds: Number(((performance.now() - started) / 1000).toPrecision(4)),
-      },
-      peakRssMb: Math.round(process.resourceUsage().maxRSS / 1024),
-      run: folder.shown,
-    };
+    const course = before
+      ? { epochs: before.epochs, trainSecondsPerEpoch: before.timing.trainSecondsPerEpoch }
+      : withoutEpochs(trained ? 'not trained to the end' : COUNTED);
+    return await runResult(experiment, course, started, folder.shown);
   } finally {
     await closeExperiment(experiment);
   }
@@ -117,8 +113,21 @@ async function changedInput(folder: RunFolder, experiment: Experiment): Promise<
   return before.vectors?.hash === vectors?.hash ? undefined : `what encoder '${vectors?.name}' gives`;
 }
 
-async function train(
+/** Leaves the result in the folder, of a model trained first, or of a baseline that was counted as it was opened. */
+async function carryOut(
   experiment: Experiment,
+  folder: RunFolder,
+  started: number,
+  resumed: boolean,
+): Promise<RunResult> {
+  if (experiment.kind === 'trained') return train(experiment, folder, started, resumed);
+  const result = await runResult(experiment, withoutEpochs(COUNTED), started, folder.shown);
+  await folder.finish(result);
+  return result;
+}
+
+async function train(
+  experiment: TrainedExperiment,
   folder: RunFolder,
   started: number,
   resumed: boolean,
@@ -165,8 +174,9 @@ async function train(
       },
     });
     await loadParameters(folder.best, parameters);
-    const result = await runResult(experiment, trainer.state, started, folder.shown);
-    await folder.finish(result, trainer.state, settings.metric);
+    const result = await runResult(experiment, courseOf(trainer.state), started, folder.shown);
+    await folder.drawCurve(trainer.state, settings.metric);
+    await folder.finish(result);
     return result;
   } catch (error) {
     // What was trained so far is kept: the state is whole after every step.

@@ -1,12 +1,9 @@
 import type { Dataset, Rows } from '../data/dataset.ts';
+import { targetCounts } from '../data/inspect.ts';
 import { byPopularity, type Metrics } from '../evaluation/metrics.ts';
-import {
-  popularityScorer,
-  type Ranking,
-  type RankingOptions,
-  rankAll,
-  targetCounts,
-} from '../evaluation/ranking.ts';
+import { type Ranking, rankAll } from '../evaluation/ranking.ts';
+import { rankSparse } from '../evaluation/sparse.ts';
+import { type BaselineResult, evaluateBaselines } from './baseline.ts';
 import type { TrainingState } from './checkpoint.ts';
 import { type Experiment, reportedTopk } from './experiment.ts';
 
@@ -18,7 +15,7 @@ export interface RunResult {
   encoder: string | null;
   seed: number;
   device: string;
-  /** Type of the training loss. */
+  /** Type of the training loss; 'none' for a baseline. */
   loss: string;
   epochs: { run: number; best: number; stop: string };
   rows: { train: number; valid: number; test: number };
@@ -33,41 +30,38 @@ export interface RunResult {
   seen: Ranking['seen'];
   /** Test metrics by how often the target occurs as a training target. */
   byPopularity: ReturnType<typeof byPopularity>;
-  /** Test metrics of recommending the most popular items to everyone. */
-  popularity: Metrics;
+  /** The yardsticks: the same figures of every registered baseline, by name. */
+  baselines: Record<string, BaselineResult>;
   timing: { trainSecondsPerEpoch: number; evalRowsPerSecond: number; totalSeconds: number };
   peakRssMb: number;
   /** The run folder. */
   run: string;
 }
 
-/** Evaluates the experiment's present parameters on valid and test rows. */
-export async function evaluateModel(
+/** Evaluates the experiment's present parameters, or counts, on valid and test rows. */
+async function evaluateModel(
   experiment: Experiment,
 ): Promise<Omit<RunResult, 'epochs' | 'timing' | 'peakRssMb' | 'run'> & { evalRowsPerSecond: number }> {
-  const { run, dataset, device, scorer } = experiment;
-  const { progress } = experiment;
-  const counts = targetCounts(dataset.train.target, dataset.itemCount);
-  const options: RankingOptions = {
-    ...run.eval,
-    topk: reportedTopk(run),
-    lists: false,
-    itemCounts: counts,
-    progress,
-  };
+  const { run, dataset, progress } = experiment;
+  const itemCounts = targetCounts(dataset.train, dataset.itemCount);
+  const options = { ...run.eval, topk: reportedTopk(run), lists: false, itemCounts, progress };
   const started = performance.now();
-  await scorer.refresh();
-  const valid = await rankAll(dataset, dataset.valid, scorer, options);
-  const test = await rankAll(dataset, dataset.test, scorer, { ...options, lists: true });
+  if (experiment.kind === 'trained') await experiment.scorer.refresh();
+  const rank = async (rows: Rows, lists: boolean) =>
+    experiment.kind === 'trained'
+      ? rankAll(dataset, rows, experiment.scorer, { ...options, lists })
+      : rankSparse(dataset, rows, experiment.counted, { ...options, lists });
+  const valid = await rank(dataset.valid, false);
+  const test = await rank(dataset.test, true);
   const seconds = (performance.now() - started) / 1000;
-  const popularity = await rankAll(dataset, dataset.test, popularityScorer(counts), options);
   return {
     model: run.model.entry.name,
     dataset: dataset.name,
     encoder: experiment.vectors?.name ?? null,
     seed: run.seed,
-    device: device.name,
-    loss: run.loss.type,
+    // Counts are taken by plain code, whatever device the settings name.
+    device: experiment.kind === 'trained' ? experiment.device.name : 'cpu',
+    loss: experiment.kind === 'trained' ? run.loss.type : 'none',
     rows: { train: size(dataset.train), valid: size(dataset.valid), test: size(dataset.test) },
     items: dataset.itemCount,
     valid: valid.metrics,
@@ -80,8 +74,8 @@ export async function evaluateModel(
       scoreTies: 'lower item id first',
     },
     seen: test.seen,
-    byPopularity: byPopularity(test.ranks, dataset.test.target, counts, options.topk),
-    popularity: popularity.metrics,
+    byPopularity: byPopularity(test.ranks, dataset.test.target, itemCounts, options.topk),
+    baselines: evaluateBaselines(dataset, options),
     evalRowsPerSecond: round((size(dataset.valid) + size(dataset.test)) / seconds),
   };
 }
@@ -92,15 +86,30 @@ const round = (x: number) => Number(x.toPrecision(4));
 const splitName = ({ manifest }: Dataset): string =>
   manifest.steps.find(({ rule }) => rule.startsWith('split '))?.rule.slice('split '.length) ?? 'files';
 
+/** How a run's training went. */
+export type Course = Pick<RunResult, 'epochs'> & { trainSecondsPerEpoch: number };
+
+export const withoutEpochs = (stop: string): Course => ({
+  epochs: { run: 0, best: 0, stop },
+  trainSecondsPerEpoch: 0,
+});
+
+export function courseOf({ records, best, stop }: TrainingState): Course {
+  const times = records.map((r) => r.trainSeconds).sort((a, b) => a - b);
+  return {
+    epochs: { run: records.length, best: best.epoch, stop: stop ?? 'not trained to the end' },
+    trainSecondsPerEpoch: round(times[times.length >> 1] ?? 0),
+  };
+}
+
 /** The whole result of a finished run. */
 export async function runResult(
   experiment: Experiment,
-  state: TrainingState,
+  { epochs, trainSecondsPerEpoch }: Course,
   started: number,
   run: string,
 ): Promise<RunResult> {
   const { evalRowsPerSecond, ...evaluated } = await evaluateModel(experiment);
-  const times = state.records.map((r) => r.trainSeconds).sort((a, b) => a - b);
   const { model, dataset, encoder, seed, device, loss, ...rest } = evaluated;
   return {
     model,
@@ -109,14 +118,10 @@ export async function runResult(
     seed,
     device,
     loss,
-    epochs: {
-      run: state.records.length,
-      best: state.best.epoch,
-      stop: state.stop ?? 'not trained to the end',
-    },
+    epochs,
     ...rest,
     timing: {
-      trainSecondsPerEpoch: round(times[times.length >> 1] ?? 0),
+      trainSecondsPerEpoch,
       evalRowsPerSecond,
       totalSeconds: round((performance.now() - started) / 1000),
     },

@@ -68,8 +68,12 @@ export class RunFolder {
     events.close();
   }
 
-  async finish(result: unknown, { records, best }: TrainingState, metric: string): Promise<void> {
+  async drawCurve({ records, best }: TrainingState, metric: string): Promise<void> {
     await writeFileAtomic(this.file('curve.svg'), learningCurve(records, metric, best.epoch));
+  }
+
+  /** Writes the result: a folder that has it is finished. */
+  async finish(result: unknown): Promise<void> {
     await writeFileAtomic(this.file('result.json'), `${JSON.stringify(result, null, 2)}\n`);
   }
 

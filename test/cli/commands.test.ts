@@ -46,7 +46,8 @@ test('lists are one JSON object with --json', async () => {
   const [models, datasets] = [await execHere(['models', '--json']), await execHere(['datasets', '--json'])];
   const names = (list: { name: string }[]) => list.map(({ name }) => name);
   const listed = JSON.parse(models.stdout).models;
-  for (const name of ['gru4rec', 'sasrec', 'sasrec-text', 'unisrec']) assert.ok(names(listed).includes(name));
+  for (const name of ['gru4rec', 'sasrec', 'sasrec-text', 'unisrec', 'popularity', 'item-transition'])
+    assert.ok(names(listed).includes(name));
   for (const { summary, input, parameters } of listed) {
     assert.ok(summary && ['id', 'text', 'both'].includes(input));
     for (const { key, type, description } of parameters)

@@ -8,6 +8,7 @@ import * as assert from 'uvu/assert';
 import { Cancelled } from '../../common/errors.ts';
 import { Progress } from '../../common/progress.ts';
 import type { RunOptions } from '../../configs/options.ts';
+import type { RunResult } from '../../training/index.ts';
 import { type Ended, execHere, start } from './rec.ts';
 
 const test = suite<{ folder: string }>('run');
@@ -112,11 +113,37 @@ test('Ctrl-C asks the run to stop and says how to resume it; resumed, it prints 
   assert.is(again.code, 0, again.stderr);
   assert.is(again.stderr, '');
   assert.match(again.stdout, 'sasrec on demo (synthetic), seed 2020');
+  const yardsticks: RunResult[] = Object.values(result.baselines);
   const line = again.stdout.split('\n').find((text) => text.startsWith('ndcg@10'));
   assert.equal(line?.split(/ +/), [
     'ndcg@10',
-    ...[result.valid, result.test, result.popularity].map((m) => m['ndcg@10'].toFixed(4)),
+    ...[result.valid, result.test, ...yardsticks.map(({ test }) => test)].map((m) => m['ndcg@10'].toFixed(4)),
   ]);
+  const both = ({ metrics }: { metrics: Record<string, number> }) =>
+    `${metrics['recall@10'].toFixed(4)} / ${metrics['ndcg@10'].toFixed(4)}`;
+  for (const bucket of ['unseen', '1-5', '6-20', '21+']) {
+    const shown = again.stdout.split('\n').find((text) => text.startsWith(`${bucket} `));
+    assert.equal(shown?.split(/ {2,}/), [
+      bucket,
+      String(result.byPopularity[bucket].rows),
+      ...[result, ...yardsticks].map(({ byPopularity }) => both(byPopularity[bucket])),
+    ]);
+  }
+});
+
+test('a baseline runs like a model, and its result says that it was counted', async ({ folder }) => {
+  const runs = join(folder, 'counted');
+  for (const model of ['popularity', 'item-transition']) {
+    const ran = await execHere(['run', '--model', model, '--runs', runs, '--quiet']);
+    assert.is(ran.code, 0, ran.stderr);
+    assert.match(ran.stdout, `${model} on demo (synthetic), seed 2020, cpu`);
+    assert.match(ran.stdout, 'counted, not trained');
+    const path = /run folder: (\S+)/.exec(ran.stdout)![1];
+    const evaluated = await execHere(['evaluate', path, '--quiet', '--json']);
+    assert.is(evaluated.code, 0, evaluated.stderr);
+    const { test, baselines } = JSON.parse(evaluated.stdout);
+    assert.is(test['ndcg@10'], baselines[model].test['ndcg@10']);
+  }
 });
 
 test('a second Ctrl-C ends at once; an echo of the first does not', async () => {

@@ -5,13 +5,9 @@ import { Cancelled, UserError } from '../../common/errors.ts';
 import { Progress } from '../../common/progress.ts';
 import { type Random, seeded } from '../../common/random.ts';
 import type { Rows } from '../../data/dataset.ts';
-import {
-  popularityScorer,
-  type RankingOptions,
-  rankAll,
-  type Scorer,
-  targetCounts,
-} from '../../evaluation/ranking.ts';
+import { type RankingOptions, rankAll, type Scorer } from '../../evaluation/ranking.ts';
+import { rankSparse } from '../../evaluation/sparse.ts';
+import popularity from '../../models/popularity.ts';
 
 const options: RankingOptions = {
   topk: [1, 3, 10],
@@ -231,6 +227,60 @@ test('a NaN anywhere in a row stops with an error to act on', async () => {
   }
 });
 
+for (const [name, draw] of Object.entries(levels)) {
+  test(`scores that few rows change are ranked as by a full scan: ${name}`, async () => {
+    const random = seeded('sparse', name);
+    for (const itemCount of [1, 2, 5, 64]) {
+      const cases = Array.from({ length: 40 }, () => ({
+        history: Array.from({ length: random.below(8) }, () => random.below(itemCount)),
+        target: random.below(itemCount),
+      }));
+      const { pool, rows } = makeRows(cases);
+      const base = Float32Array.from({ length: itemCount }, () => draw(random));
+      const changes = cases.map(
+        () => new Map(Array.from({ length: random.below(6) }, () => [random.below(itemCount), draw(random)])),
+      );
+      const table = changes.map((change) => Array.from(base, (score, item) => change.get(item) ?? score));
+      let row = 0;
+      const rescore = (_history: Int32Array, scores: Float32Array): number[] => {
+        assert.equal(scores, base);
+        const change = changes[row++ % cases.length];
+        for (const [item, score] of change) scores[item] = score;
+        return [...change.keys()];
+      };
+      const itemCounts = Int32Array.from({ length: itemCount }, () => random.below(30));
+      for (const filterSeen of [false, true]) {
+        const given = { ...options, filterSeen, itemCounts };
+        const sparse = rankSparse({ pool, itemCount }, rows, { base, rescore }, given);
+        assert.equal(sparse, await rankAll({ pool, itemCount }, rows, tableScorer(table), given));
+        const plain = rankSparse({ pool, itemCount }, rows, { base }, given);
+        const same = tableScorer(cases.map(() => Array.from(base)));
+        assert.equal(plain, await rankAll({ pool, itemCount }, rows, same, given));
+      }
+    }
+  });
+}
+
+test('a baseline that gives NaN is stopped', () => {
+  const { pool, rows } = makeRows([{ target: 0 }]);
+  const wrong = (scores: number[], rescored?: number) => () =>
+    rankSparse(
+      { pool, itemCount: 2 },
+      rows,
+      {
+        base: Float32Array.from(scores),
+        rescore(_history, into) {
+          if (rescored === undefined) return [];
+          into[1] = rescored;
+          return [1];
+        },
+      },
+      options,
+    );
+  assert.throws(wrong([1, Number.NaN]), /NaN/);
+  assert.throws(wrong([1, 2], Number.NaN), /NaN/);
+});
+
 test('no rows, scores of the wrong shape, and Ctrl-C are reported', async () => {
   const failure = async (rows: Rows, pool: Int32Array, progress = new Progress()) => {
     try {
@@ -252,7 +302,7 @@ test('no rows, scores of the wrong shape, and Ctrl-C are reported', async () => 
 
 const ml100k = '../shared/data/ml100k-r5h5/ml100k-r5h5';
 
-test('popularity on ml100k-r5h5 gives the peer table', async () => {
+test('popularity on ml100k-r5h5 gives the peer table', () => {
   if (!existsSync(`${ml100k}.test.inter`)) return console.log(`skipped: ${ml100k}.*.inter is not here`);
   // Item ids are those of the data_maps file, by first appearance; 0 is [PAD] there.
   const { item2id } = JSON.parse(readFileSync(`${ml100k}.data_maps`, 'utf8')) as {
@@ -269,18 +319,15 @@ test('popularity on ml100k-r5h5 gives the peer table', async () => {
     );
   };
   // Popularity here counts training rows' targets only; the items that only begin a history do not add.
-  const scorer = popularityScorer(targetCounts(read('train').rows.target, itemCount));
-  const run = async (split: string) => {
+  const { pool, rows: train } = read('train');
+  const counted = popularity.fit({}, { itemCount, pool, train });
+  const run = (split: string) => {
     const { pool, rows } = read(split);
-    const { metrics } = await rankAll({ pool, itemCount }, rows, scorer, {
-      ...options,
-      topk: [10, 50],
-      batchSize: 128,
-    });
+    const { metrics } = rankSparse({ pool, itemCount }, rows, counted, { ...options, topk: [10, 50] });
     return { rows: rows.target.length, metrics };
   };
-  const tested = await run('test');
-  const valid = await run('valid');
+  const tested = run('test');
+  const valid = run('valid');
   assert.is(tested.rows, 2055);
   assert.is(tested.metrics['ndcg@10'].toFixed(4), '0.0330');
   assert.is(tested.metrics['recall@10'].toFixed(4), '0.0652');

@@ -5,8 +5,10 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { Batch } from '../../data/batches.ts';
 import { compile, compileGradients, type HostTensor, Optimizer, tf } from '../../engine/index.ts';
+import { type CountedRecommender, models, type TrainingRows } from '../../models/index.ts';
 import { loadParameters, saveParameters } from '../../training/checkpoint.ts';
 import { candidates, catalogue, historyOf, queries, trainingLoss } from '../../training/objective.ts';
+import { randomRows } from '../data/rows-support.ts';
 import {
   type Built,
   batchesOf,
@@ -292,6 +294,64 @@ for (const variant of variants()) {
       built.parameters.dispose();
     }
     plainBuilt.parameters.dispose();
+  });
+}
+
+/** Training rows that share their histories' beginnings; none names the last item. */
+function countingCase() {
+  const { pool, rows } = randomRows(LENGTHS, 3, ITEMS - 1);
+  return { itemCount: ITEMS, pool, train: rows };
+}
+
+for (const definition of models.baselines()) {
+  const fit = (rows: TrainingRows) => definition.fit(definition.config.parse({}), rows);
+  /** All scores after each history, one after the other with one recommender. */
+  const scoresOf = ({ base, rescore }: CountedRecommender, histories: readonly number[][]) => {
+    const scores = base.slice();
+    return histories.map((h) => {
+      const changed = rescore?.(Int32Array.from(h), scores) ?? [];
+      assert.is(new Set(changed).size, changed.length, 'an item is named twice');
+      const after = scores.slice();
+      for (const item of changed) scores[item] = base[item];
+      assert.equal(scores, base, 'a score was changed, but its item is not named');
+      return after;
+    });
+  };
+  const histories = [[], [3], [3, 3], history(5), history(40), [ITEMS - 1], history(5)];
+
+  test(`${definition.name}: every item has a finite score, which the history alone decides`, () => {
+    const rows = countingCase();
+    const scores = scoresOf(fit(rows), histories);
+    for (const row of scores) assert.ok(row.length === ITEMS && row.every(Number.isFinite));
+    assert.equal(scores[6], scores[3]);
+    assert.equal(scoresOf(fit(rows), histories.toReversed()).reverse(), scores);
+  });
+
+  test(`${definition.name}: it counts training rows only, in any order`, () => {
+    const { itemCount, pool, train } = countingCase();
+    const expected = scoresOf(fit({ itemCount, pool, train }), histories);
+    // Without a sequence's last row, its last item lies in the pool behind the training rows: to be tested with.
+    const isLast = (row: number) => train.start[row + 1] !== train.start[row];
+    const kept = [...train.target.keys()].filter((row) => !isLast(row)).reverse();
+    const pick = (column: Int32Array) => Int32Array.from(kept, (row) => column[row]);
+    const { user, start, end, target } = train;
+    const fewer = { user: pick(user), start: pick(start), end: pick(end), target: pick(target) };
+    const hidden = pool.slice();
+    const named = new Set(
+      kept.flatMap((row) => Array.from({ length: end[row] - start[row] }, (_, i) => start[row] + i)),
+    );
+    for (const place of pool.keys()) if (!named.has(place)) hidden[place] = (pool[place] + 1) % ITEMS;
+    assert.not.equal(hidden, pool);
+    const counted = scoresOf(fit({ itemCount, pool, train: fewer }), histories);
+    assert.equal(scoresOf(fit({ itemCount, pool: hidden, train: fewer }), histories), counted);
+    assert.not.equal(counted, expected, 'the rows left out change nothing');
+  });
+
+  test(`${definition.name}: without training rows, all items are equal`, () => {
+    const none = new Int32Array(0);
+    const train = { user: none, start: none, end: none, target: none };
+    for (const row of scoresOf(fit({ itemCount: ITEMS, pool: none, train }), histories))
+      assert.ok(row.every((score) => score === row[0] && Number.isFinite(score)));
   });
 }
 

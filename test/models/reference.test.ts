@@ -2,8 +2,9 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { seeded } from '../../common/random.ts';
 import { noise, Parameters, tf, withRandomness } from '../../engine/index.ts';
-import type { History, Items } from '../../models/index.ts';
+import type { History, Items, Recommender } from '../../models/index.ts';
 import { models } from '../../models/index.ts';
+import { trainedModel } from './support.ts';
 
 // The models' formulas, written again in plain loops and double precision from the papers and the official code.
 
@@ -35,7 +36,7 @@ const gelu = (x: number) => {
 };
 
 interface Made {
-  model: ReturnType<ReturnType<typeof models.get>['build']>;
+  model: Recommender;
   parameters: Parameters;
   matrix(name: string): Matrix;
   vector(name: string): Vector;
@@ -44,7 +45,7 @@ interface Made {
 /** A model with random parameters, all of them well away from zero and one. */
 function make(name: string, settings: Record<string, unknown>): Made {
   const parameters = new Parameters({ seed: 1 });
-  const { build, config, input } = models.get(name);
+  const { build, config, input } = trainedModel(name);
   const textDims = input === 'id' ? 0 : TEXT;
   const context = { itemCount: ITEMS, textDims, maxHistory: MAX_HISTORY, parameters };
   const model = build(config.parse(settings), context);
@@ -289,7 +290,8 @@ test("the defaults are the paper's", () => {
 test("initial values are the official code's", () => {
   const parameters = new Parameters({ seed: 1 });
   const context = { itemCount: 500, textDims: 64, maxHistory: 50, parameters };
-  models.get('unisrec').build(models.get('unisrec').config.parse({ hiddenSize: 64 }), context);
+  const { build, config } = trainedModel('unisrec');
+  build(config.parse({ hiddenSize: 64 }), context);
   for (const { name, values } of parameters.all()) {
     const deviation = Math.sqrt(values.reduce((sum, x) => sum + x * x, 0) / values.length);
     if (/norm\.weight$/.test(name))

@@ -38,9 +38,15 @@ export interface Variant {
   settings: Record<string, unknown>;
 }
 
-/** Every registered model, in every combination of the choices that its settings offer. */
+export function trainedModel(name: string): ModelDefinition {
+  const found = models.get(name);
+  if (found.kind !== 'trained') throw new Error(`${name} is not trained`);
+  return found;
+}
+
+/** Every registered model that is trained, in every combination of the choices that its settings offer. */
 export function variants(): Variant[] {
-  return models.all().flatMap((definition) => {
+  return models.trained().flatMap((definition) => {
     const { shape } = definition.config;
     const small = Object.fromEntries(Object.entries(SMALL).filter(([key]) => key in shape));
     let all: { words: string[]; settings: Record<string, unknown> }[] = [{ words: [], settings: small }];

@@ -7,7 +7,7 @@ import { UsageError, UserError } from '../../common/errors.ts';
 import { Progress, type ProgressEvent } from '../../common/progress.ts';
 import { readSafetensors } from '../../common/safetensors.ts';
 import { models } from '../../models/index.ts';
-import { evaluateRun, type RunResult, runExperiment } from '../../training/index.ts';
+import { evaluateRun, type RunResult, resumeExperiment, runExperiment } from '../../training/index.ts';
 import { writeDataset } from './support.ts';
 
 const test = suite<{ folder: string; data: string }>('run');
@@ -45,7 +45,7 @@ async function failure(work: Promise<unknown>): Promise<Error> {
   return error as Error;
 }
 
-for (const { name, input } of models.all()) {
+for (const { name, input } of models.trained()) {
   test(`${name}: users go around rings, and the model finds out`, async (context) => {
     const set = input === 'id' ? [] : text;
     const regular = name === 'gru4rec' ? [] : quiet;
@@ -56,11 +56,9 @@ for (const { name, input } of models.all()) {
     assert.is(result.items, 30);
     assert.is(result.rows.test, 150);
     assert.ok(result.epochs.best >= 1 && result.epochs.best <= result.epochs.run && result.epochs.run <= 25);
-    const { test, popularity, valid } = result;
-    assert.ok(
-      test['ndcg@5'] > 2 * popularity['ndcg@5'],
-      `${test['ndcg@5']}, most popular ${popularity['ndcg@5']}`,
-    );
+    const { test, baselines, valid } = result;
+    const popular = baselines.popularity.test['ndcg@5'];
+    assert.ok(test['ndcg@5'] > 2 * popular, `${test['ndcg@5']}, most popular ${popular}`);
     assert.ok(result.timing.trainSecondsPerEpoch > 0 && result.peakRssMb > 50);
 
     // The folder tells the same, and the checkpoint in it is the best epoch's.
@@ -76,6 +74,45 @@ for (const { name, input } of models.all()) {
       new Progress(),
     );
     assert.ok(other.test['recall@3'] <= other.test['recall@10'] && other.protocol.filterSeen);
+  });
+}
+
+for (const { name } of models.baselines()) {
+  test(`${name}: counted, not trained; a run like any other, and the same figures as the yardstick`, async (context) => {
+    const events: ProgressEvent[] = [];
+    const settings = { dataset: context.data, runs: join(context.folder, 'runs') };
+    const set = ['train.epochs=25', 'eval.topk=5,10'];
+    const progress = new Progress((event) => events.push(event));
+    const result = await runExperiment({ model: name, ...settings, set, device: 'webgpu' }, progress);
+    assert.equal([result.model, result.encoder, result.loss, result.device], [name, null, 'none', 'cpu']);
+    assert.equal(result.epochs, { run: 0, best: 0, stop: 'counted, not trained' });
+    assert.ok(result.valid['ndcg@10'] > 0 && result.timing.evalRowsPerSecond > 0);
+    const { test, seen, byPopularity, baselines } = result;
+    assert.equal(Object.keys(baselines), ['popularity', 'item-transition']);
+    assert.ok(baselines['item-transition'].test['ndcg@5'] > 2 * baselines.popularity.test['ndcg@5']);
+    const { 'coverage@5': coverage, ...metrics } = test;
+    assert.ok(coverage > 0 && coverage <= 1);
+    for (const key of Object.keys(metrics).filter((key) => /^(coverage|popularity)@/.test(key)))
+      delete metrics[key];
+    assert.equal({ test: metrics, seen, byPopularity }, baselines[name]);
+    assert.not.ok(events.some((event) => event.kind === 'begin' && event.task.startsWith('epoch')));
+
+    const files = ['config.yaml', 'dataset.json', 'environment.json', 'result.json'];
+    assert.equal(readdirSync(result.run).sort(), files);
+    assert.equal(JSON.parse(readFileSync(join(result.run, 'result.json'), 'utf8')), result);
+    const resume = () => resumeExperiment({ resume: result.run, set: [], runs: '' }, new Progress());
+    assert.equal(await resume(), result);
+    // Killed before its result was written, it is counted again.
+    const evaluate = () => evaluateRun({ folder: result.run, set: ['eval.filterSeen=true'] }, new Progress());
+    rmSync(join(result.run, 'result.json'));
+    const again = [await evaluate(), await resume(), await evaluate()];
+    for (const { valid, test, epochs } of [again[1]])
+      assert.equal([valid, test, epochs], [result.valid, result.test, result.epochs]);
+    for (const other of [again[0], again[2]]) {
+      assert.equal(other.epochs, result.epochs);
+      assert.is(other.test['ndcg@5'], seen.filtered['ndcg@5']);
+      assert.is(other.baselines[name].test['ndcg@5'], seen.filtered['ndcg@5']);
+    }
   });
 }
 
