@@ -49,29 +49,42 @@ for (const [model, peer] of Object.entries(recbole)) {
 }
 
 real('unisrec learns from the ready-made vectors of ml100k-r5h5', 'ml100k-r5h5', async (path, runs) => {
-  const { test, popularity } = await run('unisrec', path, runs, ['train.batchSize=512', 'train.epochs=5']);
-  assert.ok(test['ndcg@10'] > popularity['ndcg@10']);
+  const { test, baselines } = await run('unisrec', path, runs, ['train.batchSize=512', 'train.epochs=5']);
+  assert.ok(test['ndcg@10'] > baselines.popularity.test['ndcg@10']);
 });
 
 for (const model of ['gru4rec', 'sasrec', 'sasrec-text', 'unisrec']) {
   for (const split of ['leave-last-out', 'timestamp']) {
     real(`${model} on All_Beauty 5-core, ${split}`, 'amazon2023-all-beauty-5core', async (path, runs) => {
       const set = ['train.batchSize=128', 'train.epochs=15', `data.split=${split}`];
-      const { valid, popularity, rows } = await run(model, path, runs, set);
+      const { valid, baselines, rows } = await run(model, path, runs, set);
       assert.ok(rows.test > 0 && rows.valid > 0);
-      if (split === 'leave-last-out') assert.ok(valid['ndcg@10'] > popularity['ndcg@10']);
+      if (split === 'leave-last-out') assert.ok(valid['ndcg@10'] > baselines.popularity.test['ndcg@10']);
     });
   }
 }
 
 real('sasrec on amazon2014-beauty, four epochs', 'amazon2014-beauty', async (path, runs) => {
-  const { items, rows, test, popularity } = await run('sasrec', path, runs, [
+  const { items, rows, test, baselines } = await run('sasrec', path, runs, [
     'train.epochs=4',
     'train.batchSize=512',
   ]);
   assert.is(items, 12086);
   assert.is(rows.test, 22332);
-  assert.ok(test['ndcg@10'] > popularity['ndcg@10']);
+  assert.ok(test['ndcg@10'] > baselines.popularity.test['ndcg@10']);
 });
+
+/** Test Recall@10 and NDCG@10 of co-occurrence without training, measured elsewhere on the same data. */
+const floors = {
+  'amazon2014-beauty': [0.0749, 0.044],
+  'amazon2018-scientific': [0.1093, 0.0745],
+  'amazon2023-all-beauty-5core': [0.0751, 0.0522],
+};
+for (const [folder, [recall, ndcg]] of Object.entries(floors)) {
+  real(`item-transition on ${folder} reaches the figures of co-occurrence`, folder, async (path, runs) => {
+    const { test } = await run('item-transition', path, runs, ['data.split=auto']);
+    assert.ok(test['recall@10'] > 0.93 * recall && test['ndcg@10'] > 0.93 * ndcg);
+  });
+}
 
 test.run();
