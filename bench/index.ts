@@ -1,5 +1,5 @@
 import { mkdir, writeFile } from 'node:fs/promises';
-import { cpus } from 'node:os';
+import { cpus, loadavg } from 'node:os';
 import type { Bench } from './bench.ts';
 import { ml100k } from './ml100k.ts';
 
@@ -13,13 +13,19 @@ if (!chosen.length) {
 }
 for (const bench of chosen) {
   console.log(`${bench.name}: ${bench.describe}`);
-  const rows = await bench.run(options);
-  console.table(rows);
+  // Figures of a machine that was busy before the bench began are not worth much: the load is kept beside them.
+  const loadBefore = Number(loadavg()[0].toFixed(2));
+  const tables = await bench.run(options);
+  for (const { title, rows, notes = [] } of tables) {
+    console.log(`\n${title}`);
+    console.table(rows);
+    for (const note of notes) console.log(`- ${note}`);
+  }
   const folder = new URL('./results/', import.meta.url);
   await mkdir(folder, { recursive: true });
-  const machine = { cpu: cpus()[0]?.model, cores: cpus().length, node: process.version };
+  const machine = { cpu: cpus()[0]?.model, cores: cpus().length, node: process.version, loadBefore };
   await writeFile(
     new URL(`${bench.name}.json`, folder),
-    `${JSON.stringify({ bench: bench.name, machine, rows }, null, 2)}\n`,
+    `${JSON.stringify({ bench: bench.name, machine, tables }, null, 2)}\n`,
   );
 }
