@@ -3,8 +3,9 @@ import { cpus, loadavg } from 'node:os';
 import type { Bench } from './bench.ts';
 import { limits } from './limits.ts';
 import { ml100k } from './ml100k.ts';
+import { steps } from './steps.ts';
 
-const benches: Bench[] = [limits, ml100k];
+const benches: Bench[] = [limits, steps, ml100k];
 
 const [name, ...options] = process.argv.slice(2);
 const chosen = name ? benches.filter((b) => b.name === name) : benches;

@@ -1,0 +1,223 @@
+import { availableParallelism } from 'node:os';
+import type { Batch } from '../data/batches.ts';
+import { type Compiled, compileGradients, Optimizer, openDevice, Parameters } from '../engine/index.ts';
+import { models } from '../models/index.ts';
+import { feedsOf, trainingLoss } from '../training/objective.ts';
+import { type Bench, type BenchRow, median, round } from './bench.ts';
+import { productLimits } from './limits.ts';
+import { findTorch, TORCH_MISSING, type Torch, TorchProcess } from './peers/torch.ts';
+import { gflop, SHAPES, type StepShape, syntheticBatch } from './step-shapes.ts';
+
+const TURNS = 3;
+/** Steps of a turn; the first warms up caches that the other side has used, and does not count. */
+const STEPS = 8;
+const BATCHES = 4;
+const LEARNING_RATE = 1e-3;
+
+/** Some steps in a row: milliseconds and loss of each. */
+interface Block {
+  ms: number[];
+  losses: number[];
+}
+
+/** Whoever trains: it goes on where its last block ended. */
+interface Side {
+  steps(count: number): Promise<Block>;
+  close(): Promise<void>;
+}
+
+interface Setting {
+  threads: number;
+  torch: Torch | undefined;
+  /** Whether PyTorch takes its fused attention and fused Adam. */
+  tuned: boolean;
+}
+
+export const steps: Bench = {
+  name: 'steps',
+  describe: `training steps beside PyTorch, in turns (options: steps of [${SHAPES.map((s) => s.name).join()}] or all; tuned)`,
+  async run([chosen = 'all', peer = 'plain']) {
+    const shapes = chosen === 'all' ? SHAPES : chosen.split(',').map(shapeNamed);
+    if (peer !== 'plain' && peer !== 'tuned')
+      throw new Error(`unknown peer '${peer}'. Must be one of [plain, tuned].`);
+    const torch = findTorch();
+    if (!torch) console.error(`\n*** ${TORCH_MISSING} ***\n`);
+    const setting: Setting = { threads: availableParallelism(), torch, tuned: peer === 'tuned' };
+    const limits = await productLimits(setting.threads, torch);
+    if (torch) {
+      for (const model of new Set(shapes.map((s) => s.model)))
+        await checkSameStep(shapes.find((s) => s.model === model)!, setting, torch);
+    }
+    const rows: BenchRow[] = [];
+    for (const shape of shapes) {
+      rows.push(await measure(shape, setting, limits.best));
+      console.error(rows.at(-1));
+    }
+    const notes = [
+      torch
+        ? `PyTorch ${torch.version}, ${peer}: ${peer === 'tuned' ? 'fused attention and fused Adam' : "RecBole's form"}`
+        : TORCH_MISSING,
+      `limit: the GFLOP of the step's matrix products at ${round(limits.best, 0)} GFLOP/s`,
+    ];
+    const title = `forward, backward and Adam; median ms of ${TURNS} turns, ${setting.threads} threads`;
+    return [{ title, rows, notes }, limits.table];
+  },
+};
+
+function shapeNamed(name: string): StepShape {
+  const found = SHAPES.find((s) => s.name === name);
+  if (!found)
+    throw new Error(`unknown step '${name}'. Must be one of [${SHAPES.map((s) => s.name).join(', ')}].`);
+  return found;
+}
+
+async function measure(shape: StepShape, setting: Setting, best: number): Promise<BenchRow> {
+  const batches = Array.from({ length: BATCHES }, (_, i) => syntheticBatch(shape, i));
+  const ours = new OwnSide(shape, batches, setting.threads);
+  const peer = setting.torch && (await TorchSide.start(shape, batches, setting, setting.torch));
+  const times = { ours: [] as number[], peer: [] as number[] };
+  // Compiles, and lets allocators settle.
+  checkLosses(shape, 'rec', await ours.steps(3));
+  if (peer) checkLosses(shape, 'PyTorch', await peer.steps(3));
+  for (let turn = 0; turn < TURNS; turn++) {
+    times.ours.push(...(await ours.steps(STEPS)).ms.slice(1));
+    if (peer) times.peer.push(...(await peer.steps(STEPS)).ms.slice(1));
+  }
+  await ours.close();
+  await peer?.close();
+  const ms = median(times.ours);
+  const operations = gflop(shape);
+  const limit = (operations / best) * 1e3;
+  const peerMs = peer && median(times.peer);
+  return {
+    step: shape.describe,
+    'ours ms': round(ms, 1),
+    ...(peerMs && { 'torch ms': round(peerMs, 1), 'times faster': round(peerMs / ms, 2) }),
+    GFLOP: round(operations, 1),
+    'limit ms': round(limit, 1),
+    'times the limit': round(ms / limit, 2),
+  };
+}
+
+/** What the trainer does in a step, with the models, loss and optimizer that it uses. */
+class OwnSide implements Side {
+  readonly parameters = new Parameters({ seed: 1 });
+  readonly #batches: readonly Batch[];
+  readonly #step: Compiled;
+  readonly #optimizer: Optimizer;
+
+  constructor(shape: StepShape, batches: readonly Batch[], threads: number) {
+    const { items, length, settings } = shape;
+    const { parameters } = this;
+    const definition = models.get(shape.model);
+    const context = { itemCount: items, textDims: 0, maxHistory: length, parameters };
+    const model = definition.build(definition.config.parse(settings), context);
+    this.#batches = batches;
+    this.#optimizer = new Optimizer(parameters, { type: 'adam', learningRate: LEARNING_RATE });
+    this.#step = compileGradients(trainingLoss(model, items), {
+      parameters,
+      device: openDevice('cpu', { threads }),
+    });
+  }
+
+  async steps(count: number): Promise<Block> {
+    const block: Block = { ms: [], losses: [] };
+    for (let i = 0; i < count; i++) {
+      const step = this.#optimizer.steps;
+      const started = performance.now();
+      const feeds = feedsOf(this.#batches[step % this.#batches.length], undefined);
+      const { loss } = await this.#step(feeds, { seed: 1, step: step + 1 });
+      this.#optimizer.step();
+      block.ms.push(performance.now() - started);
+      block.losses.push(loss.data[0]);
+    }
+    return block;
+  }
+
+  async close(): Promise<void> {
+    await this.#step.close();
+    this.parameters.dispose();
+  }
+}
+
+class TorchSide implements Side {
+  readonly #process: TorchProcess;
+
+  private constructor(process: TorchProcess) {
+    this.#process = process;
+  }
+
+  static async start(
+    { model, items, length, settings, ...sizes }: StepShape,
+    batches: readonly Batch[],
+    { threads, tuned }: Setting,
+    torch: Torch,
+  ): Promise<TorchSide> {
+    const spec = { model, items, length, settings, threads, tuned, learningRate: LEARNING_RATE };
+    const process = new TorchProcess(torch, './torch_step.py', spec);
+    const everyPosition = sizes.targets === sizes.batch * length;
+    await process.ask({
+      batches: batches.map(({ history, positions, target }) => ({
+        history: Array.from({ length: sizes.batch }, (_, row) => [
+          ...history.subarray(row * length, (row + 1) * length),
+        ]),
+        positions: everyPosition ? null : [...positions],
+        target: [...target],
+      })),
+    });
+    return new TorchSide(process);
+  }
+
+  /** Starts from our parameters. */
+  async load(parameters: Parameters): Promise<void> {
+    const values = parameters
+      .all()
+      .map(({ name, shape, values }) => [name, { shape, values: [...values] }] as const);
+    await this.#process.ask({ parameters: Object.fromEntries(values) });
+  }
+
+  steps(count: number): Promise<Block> {
+    return this.#process.ask<Block>({ steps: count });
+  }
+
+  close(): Promise<void> {
+    return this.#process.close();
+  }
+}
+
+/**
+ * Takes a few steps from the same parameters on a small catalogue on both sides, without dropout.
+ * @throws where their losses differ: then the sides do not do the same work, and their times say nothing
+ */
+async function checkSameStep(shape: StepShape, setting: Setting, torch: Torch): Promise<void> {
+  const without = Object.entries(shape.settings).map(([key, value]) => [
+    key,
+    /dropout/i.test(key) ? 0 : value,
+  ]);
+  const small: StepShape = {
+    ...shape,
+    items: 40,
+    batch: 4,
+    length: 6,
+    targets: 8,
+    settings: Object.fromEntries(without),
+  };
+  const batches = [0, 1].map((seed) => syntheticBatch(small, seed));
+  const ours = new OwnSide(small, batches, setting.threads);
+  const peer = await TorchSide.start(small, batches, setting, torch);
+  await peer.load(ours.parameters);
+  const own = (await ours.steps(10)).losses;
+  const other = (await peer.steps(10)).losses;
+  await ours.close();
+  await peer.close();
+  const difference = Math.max(...own.map((loss, i) => Math.abs(loss - other[i]) / loss));
+  if (!(difference < 1e-4))
+    throw new Error(`${shape.model}: losses of ten steps are [${own}] here and [${other}] in PyTorch`);
+}
+
+/** Freshly initialised models know nothing: their loss is about that of a guess. */
+function checkLosses({ name, items }: StepShape, side: string, { losses }: Block): void {
+  const guess = Math.log(items);
+  if (losses.every((loss) => Math.abs(loss - guess) < 0.5)) return;
+  throw new Error(`${name}: ${side}'s first losses are [${losses}]; ${guess.toFixed(2)} was to be expected`);
+}
