@@ -1,3 +1,5 @@
+import { cpus } from 'node:os';
+
 /** One measured row: what was measured, the figures, and the peer's. */
 export interface BenchRow {
   [column: string]: string | number;
@@ -37,3 +39,24 @@ export const round = (x: number, digits: number): number => Number(x.toFixed(dig
 /** 'mean +- standard deviation' of fractions, to four decimals. */
 export const spread = (values: readonly number[]): string =>
   `${mean(values).toFixed(4)} +- ${deviation(values).toFixed(4)}`;
+
+/** Milliseconds that all cores have been busy, and that they have been there for. */
+function coreTimes(): { busy: number; all: number } {
+  const times = cpus().map((core) => core.times);
+  const all = times.reduce((sum, t) => sum + t.user + t.nice + t.sys + t.irq + t.idle, 0);
+  return { busy: all - times.reduce((sum, t) => sum + t.idle, 0), all };
+}
+
+/**
+ * Does `work`, whose result tells the CPU milliseconds that it took itself (in whichever process), and says which share of
+ * the cores others used meanwhile: 0 on a quiet machine.
+ */
+export async function watched<T extends { cpuMs: number }>(
+  work: () => Promise<T>,
+): Promise<{ result: T; others: number }> {
+  const before = coreTimes();
+  const result = await work();
+  const after = coreTimes();
+  const foreign = after.busy - before.busy - result.cpuMs;
+  return { result, others: Math.max(0, foreign / Math.max(1, after.all - before.all)) };
+}

@@ -3,7 +3,7 @@ import type { Batch } from '../data/batches.ts';
 import { type Compiled, compileGradients, Optimizer, openDevice, Parameters } from '../engine/index.ts';
 import { models } from '../models/index.ts';
 import { feedsOf, trainingLoss } from '../training/objective.ts';
-import { type Bench, type BenchRow, median, round } from './bench.ts';
+import { type Bench, type BenchRow, median, round, watched } from './bench.ts';
 import { productLimits } from './limits.ts';
 import { findTorch, TORCH_MISSING, type Torch, TorchProcess } from './peers/torch.ts';
 import { gflop, SHAPES, type StepShape, syntheticBatch } from './step-shapes.ts';
@@ -14,10 +14,11 @@ const STEPS = 8;
 const BATCHES = 4;
 const LEARNING_RATE = 1e-3;
 
-/** Some steps in a row: milliseconds and loss of each. */
+/** Some steps in a row: milliseconds and loss of each, and CPU milliseconds of all threads together. */
 interface Block {
   ms: number[];
   losses: number[];
+  cpuMs: number;
 }
 
 /** Whoever trains: it goes on where its last block ended. */
@@ -58,6 +59,7 @@ export const steps: Bench = {
         ? `PyTorch ${torch.version}, ${peer}: ${peer === 'tuned' ? 'fused attention and fused Adam' : "RecBole's form"}`
         : TORCH_MISSING,
       `limit: the GFLOP of the step's matrix products at ${round(limits.best, 0)} GFLOP/s`,
+      'others %: largest share of the cores that other processes took during a turn; above a few, the row is disturbed',
     ];
     const title = `forward, backward and Adam; median ms of ${TURNS} turns, ${setting.threads} threads`;
     return [{ title, rows, notes }, limits.table];
@@ -75,13 +77,13 @@ async function measure(shape: StepShape, setting: Setting, best: number): Promis
   const batches = Array.from({ length: BATCHES }, (_, i) => syntheticBatch(shape, i));
   const ours = new OwnSide(shape, batches, setting.threads);
   const peer = setting.torch && (await TorchSide.start(shape, batches, setting, setting.torch));
-  const times = { ours: [] as number[], peer: [] as number[] };
+  const times = { ours: [] as number[], peer: [] as number[], others: [] as number[] };
   // Compiles, and lets allocators settle.
   checkLosses(shape, 'rec', await ours.steps(3));
   if (peer) checkLosses(shape, 'PyTorch', await peer.steps(3));
   for (let turn = 0; turn < TURNS; turn++) {
-    times.ours.push(...(await ours.steps(STEPS)).ms.slice(1));
-    if (peer) times.peer.push(...(await peer.steps(STEPS)).ms.slice(1));
+    await takeTurn(ours, times.ours, times.others);
+    if (peer) await takeTurn(peer, times.peer, times.others);
   }
   await ours.close();
   await peer?.close();
@@ -96,7 +98,14 @@ async function measure(shape: StepShape, setting: Setting, best: number): Promis
     GFLOP: round(operations, 1),
     'limit ms': round(limit, 1),
     'times the limit': round(ms / limit, 2),
+    'others %': round(100 * Math.max(...times.others), 0),
   };
+}
+
+async function takeTurn(side: Side, times: number[], others: number[]): Promise<void> {
+  const block = await watched(() => side.steps(STEPS));
+  times.push(...block.result.ms.slice(1));
+  others.push(block.others);
 }
 
 /** What the trainer does in a step, with the models, loss and optimizer that it uses. */
@@ -121,7 +130,8 @@ class OwnSide implements Side {
   }
 
   async steps(count: number): Promise<Block> {
-    const block: Block = { ms: [], losses: [] };
+    const block: Block = { ms: [], losses: [], cpuMs: 0 };
+    const before = process.cpuUsage();
     for (let i = 0; i < count; i++) {
       const step = this.#optimizer.steps;
       const started = performance.now();
@@ -131,6 +141,8 @@ class OwnSide implements Side {
       block.ms.push(performance.now() - started);
       block.losses.push(loss.data[0]);
     }
+    const { user, system } = process.cpuUsage(before);
+    block.cpuMs = (user + system) / 1000;
     return block;
   }
 

@@ -3,7 +3,7 @@
 argv: {"model", "items", "length", "settings", "threads", "learningRate", "tuned"}. Then, a line of JSON each on stdin:
   {"batches": [{"history": [[id]], "positions": [flat] or null, "target": [id]}]}  what steps go round
   {"parameters": {name: {"shape", "values"}}}                                      start from these (rec's names and layout)
-  {"steps": n}                                                                     answers {"ms": [n], "losses": [n]}
+  {"steps": n}                                                   answers {"ms": [n], "losses": [n], "cpuMs": of all threads}
 Null positions are all of them. "tuned" takes what PyTorch offers beyond the plain form: fused attention and fused Adam.
 """
 
@@ -150,11 +150,13 @@ def main():
             load(model, command["parameters"])
         if "steps" in command:
             answer = {"ms": [], "losses": []}
+            cpu = time.process_time()
             for _ in range(command["steps"]):
                 started = time.perf_counter()
                 answer["losses"].append(step(model, optimizer, batches[done % len(batches)]))
                 answer["ms"].append((time.perf_counter() - started) * 1e3)
                 done += 1
+            answer["cpuMs"] = (time.process_time() - cpu) * 1e3
         print(json.dumps(answer), flush=True)
 
 
