@@ -21,11 +21,11 @@ export interface Bench {
 export const mean = (values: readonly number[]): number =>
   values.reduce((sum, x) => sum + x, 0) / values.length;
 
-/** Sample standard deviation; 0 for a single value. */
+/** Sample standard deviation, of two values or more. */
 export function deviation(values: readonly number[]): number {
   const centre = mean(values);
   const squares = values.reduce((sum, x) => sum + (x - centre) ** 2, 0);
-  return values.length > 1 ? Math.sqrt(squares / (values.length - 1)) : 0;
+  return Math.sqrt(squares / (values.length - 1));
 }
 
 export function median(values: readonly number[]): number {
@@ -36,9 +36,9 @@ export function median(values: readonly number[]): number {
 
 export const round = (x: number, digits: number): number => Number(x.toFixed(digits));
 
-/** 'mean +- standard deviation' of fractions, to four decimals. */
+/** 'mean +- standard deviation' of fractions, to four decimals; the value alone where there is one. */
 export const spread = (values: readonly number[]): string =>
-  `${mean(values).toFixed(4)} +- ${deviation(values).toFixed(4)}`;
+  mean(values).toFixed(4) + (values.length > 1 ? ` +- ${deviation(values).toFixed(4)}` : '');
 
 /** Milliseconds that all cores have been busy, and that they have been there for. */
 function coreTimes(): { busy: number; all: number } {

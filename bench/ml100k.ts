@@ -24,7 +24,7 @@ interface Peer {
   rssGb: number;
 }
 
-/** RecBole on the same rows and vectors, batch 512, two threads of a machine of this kind, one seed, PyTorch 1.13. */
+/** RecBole on the same rows and vectors, batch 512, on another machine with two cores, one seed, PyTorch 1.13. */
 const recbole: Record<string, Peer> = {
   gru4rec: {
     seconds: 2.24,
@@ -108,7 +108,7 @@ const titled = ({ cost, quality, time }: Record<'cost' | 'quality' | 'time', Ben
       "wall seconds to RecBole's best validation NDCG@10: training and evaluation, until the first such epoch",
     rows: time,
     notes: [
-      "RecBole's: (seconds an epoch + seconds of an evaluation) x best epoch; ours: mean of the seeds that reach it",
+      "RecBole's: (seconds an epoch + seconds of an evaluation) x best epoch; ours: mean of the seeds that reach it, others are left out",
     ],
   },
 ];

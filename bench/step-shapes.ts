@@ -38,7 +38,7 @@ export const SHAPES: readonly StepShape[] = [
   },
   {
     name: 'sasrec-5k-dropout',
-    describe: 'the same with dropout 0.2',
+    describe: 'SASRec with dropout 0.2, 5k items, 128 x 50, loss at all positions',
     model: 'sasrec',
     items: 5000,
     ...every,
@@ -70,7 +70,7 @@ export const SHAPES: readonly StepShape[] = [
   },
   {
     name: 'gru4rec-5k-128',
-    describe: "the same with RecBole's state of 128",
+    describe: 'GRU4Rec (state 128, as in RecBole), 5k items, 128 x 50, loss at all positions',
     model: 'gru4rec',
     items: 5000,
     ...every,
