@@ -120,6 +120,7 @@ class OwnSide implements Side {
     const { parameters } = this;
     const definition = models.get(shape.model);
     const context = { itemCount: items, textDims: 0, maxHistory: length, parameters };
+    if (definition.kind !== 'trained') throw new Error(`${shape.model} is not trained`);
     const model = definition.build(definition.config.parse(settings), context);
     this.#batches = batches;
     this.#optimizer = new Optimizer(parameters, { type: 'adam', learningRate: LEARNING_RATE });

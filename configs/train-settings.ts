@@ -51,6 +51,41 @@ export type TrainSettings = z.output<typeof trainSettings>;
 
 /** The framework's loss. */
 export const lossSettings = z.strictObject({
-  type: z.enum(['full']).default('full').describe('softmax cross-entropy over all items'),
+  type: z
+    .enum(['full', 'sampled'])
+    .default('full')
+    .describe('softmax cross-entropy over all items, or over the target and some negatives'),
+  negatives: z
+    .int()
+    .positive()
+    .default(1024)
+    .describe('sampled: items drawn a step, shared by all of its rows'),
+  sampling: z
+    .enum(['uniform', 'popularity', 'batch'])
+    .default('uniform')
+    .describe(
+      "sampled: how negatives are drawn: all items alike, by training count^popularityExponent, or the batch's own targets",
+    ),
+  popularityExponent: z
+    .number()
+    .min(0)
+    .max(1)
+    .default(0.75)
+    .describe('sampled, popularity: 0 draws all items of the training rows alike, 1 by their counts'),
+  logQ: z
+    .boolean()
+    .default(true)
+    .describe(
+      "sampled: subtract from a negative's score the logarithm of how often it is expected among the negatives, so that they stand for all items",
+    ),
+  similarity: z
+    .enum(['model', 'dot', 'cosine'])
+    .default('model')
+    .describe("how vectors are compared, in training and in ranking; model: as the model's definition says"),
+  temperature: z
+    .number()
+    .nonnegative()
+    .default(0)
+    .describe("scores are divided by it; 0: the model's own, which is 1 where it has none"),
 });
 export type LossSettings = z.output<typeof lossSettings>;

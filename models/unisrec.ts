@@ -46,7 +46,8 @@ export default defineModel({
   build(config, { itemCount, textDims, maxHistory, parameters }) {
     const { hiddenSize, stage, temperature } = config;
     const adapt = mixtureOfExperts(parameters, textDims, config);
-    const ids = stage === 'transductive' ? embedding(parameters, 'item', itemCount, hiddenSize, true) : undefined;
+    const ids =
+      stage === 'transductive' ? embedding(parameters, 'item', itemCount, hiddenSize, true) : undefined;
     const encode = transformer(parameters, 'transformer', maxHistory, config);
     if (config.freezeSequence) parameters.freeze('transformer.');
 

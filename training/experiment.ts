@@ -137,12 +137,13 @@ async function openTrained(run: TrainedRun, progress: Progress, start: boolean):
   const text = vectors && tableOf(vectors);
   const parameters = new Parameters({ seed: run.seed });
   const { maxHistory, init } = run.train;
-  const model = definition.build(run.model.settings, {
+  const built = definition.build(run.model.settings, {
     itemCount: dataset.itemCount,
     textDims: text?.shape[1] ?? 0,
     maxHistory,
     parameters,
   });
+  const model = comparedAs(built, run.loss);
   if (start && init) await startFrom(init, parameters, progress);
   const dropRate = model.augmentation?.dropWords ?? 0;
   const droppedText =
@@ -160,6 +161,15 @@ async function openTrained(run: TrainedRun, progress: Progress, start: boolean):
     device,
     scorer,
     progress,
+  };
+}
+
+/** The model, with the comparison of vectors that the settings ask for in place of its own. */
+function comparedAs(model: Recommender, { similarity, temperature }: TrainedRun['loss']): Recommender {
+  return {
+    ...model,
+    ...(similarity !== 'model' && { similarity }),
+    ...(temperature > 0 && { temperature }),
   };
 }
 

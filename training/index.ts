@@ -134,7 +134,7 @@ async function train(
 ): Promise<RunResult> {
   const { run, dataset, parameters, scorer, progress } = experiment;
   const settings = run.train;
-  const trainer = new Trainer({ ...experiment, settings, seed: run.seed });
+  const trainer = new Trainer({ ...experiment, settings, loss: run.loss, seed: run.seed });
   const save = () => saveCheckpoint(folder.last, parameters, trainer.state);
   try {
     if (resumed) {

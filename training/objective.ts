@@ -25,14 +25,14 @@ export function catalogue(text: tf.Tensor | undefined, itemCount: number): Items
   };
 }
 
-/** The items of `ids` [n], as a model sees them. */
-function selection(text: tf.Tensor | undefined, ids: tf.Tensor1D): Items {
+/** Some of the items that a model sees, by their places [n] among these. */
+function selection(items: Items, places: tf.Tensor1D): Items {
   return {
-    count: ids.shape[0],
+    count: places.shape[0],
     get text() {
-      return tf.gather(required(text), ids);
+      return tf.gather(items.text, places);
     },
-    rows: (table) => tf.gather(table, ids),
+    rows: (table) => tf.gather(items.rows(table), places),
   };
 }
 
@@ -46,25 +46,25 @@ function required(text: tf.Tensor | undefined): tf.Tensor2D {
 
 /** What a History is made of. */
 interface HistoryInputs {
-  /** [batch, length] int32 item ids */
+  /** [batch, length] int32 places among `items`: item ids where that is the catalogue. */
   history: tf.Tensor;
   /** [batch] int32 */
   lengths: tf.Tensor;
   /** [batch] int32 flat positions of the last items, where only the vectors after those are wanted. */
   last?: tf.Tensor;
-  /** [items, d] what items() gave. */
+  /** [items, d] what items() gave for `items`. */
   table: tf.Tensor;
-  text?: tf.Tensor;
+  items: Items;
 }
 
-export function historyOf({ history, lengths, last, table, text }: HistoryInputs): History {
+export function historyOf({ history, lengths, last, table, items }: HistoryInputs): History {
   const [batch, length] = history.shape;
   const flat = tf.reshape(history, [batch * length]) as tf.Tensor1D;
   return {
     batch,
     length,
     vectors: tf.reshape(tf.gather(table, flat), [batch, length, table.shape[1]!]) as tf.Tensor3D,
-    items: selection(text, flat),
+    items: selection(items, flat),
     lengths: lengths as tf.Tensor1D,
     last: last as tf.Tensor1D | undefined,
   };
@@ -90,35 +90,53 @@ export function candidates(model: Recommender, items: tf.Tensor2D): tf.Tensor2D 
   return model.similarity === 'cosine' ? l2Normalize(items) : items;
 }
 
+/** A loss over what queries [targets, d] have in common with candidates [items, d]. */
+export type Criterion = (queries: tf.Tensor2D, candidates: tf.Tensor2D, inputs: Inputs) => tf.Scalar;
+
+/** Softmax cross-entropy over all items. */
+const fullSoftmax: Criterion = (queries, candidates, { target, weight }) =>
+  linearCrossEntropy(queries, candidates, target as tf.Tensor1D, weight as tf.Tensor1D);
+
+export interface LossOptions {
+  criterion?: Criterion;
+  /** The items that a step is about; by default the catalogue. */
+  items?(inputs: Inputs): Items;
+}
+
 /**
  * The training loss of one batch, a mean over its targets: softmax cross-entropy over the catalogue, item vectors computed
- * once a step; or the model's own loss. Inputs are those of `feedsOf`.
+ * once a step; or the model's own loss. Inputs are those of `feedsOf`, or also `table` and `candidates`, where the items'
+ * vectors were computed elsewhere.
  */
-export function trainingLoss(model: Recommender, itemCount: number): (inputs: Inputs) => tf.Scalar {
+export function trainingLoss(
+  model: Recommender,
+  itemCount: number,
+  {
+    criterion = fullSoftmax,
+    items: itemsOf = (inputs) => catalogue(inputs.text, itemCount),
+  }: LossOptions = {},
+): (inputs: Inputs) => tf.Scalar {
   const mode: Mode = { training: true };
   return (inputs) => {
-    const { history, lengths, text } = inputs;
+    const { history, lengths } = inputs;
     const { positions, target, weight } = inputs as Record<string, tf.Tensor1D>;
-    const table = model.items(catalogue(text, itemCount), mode);
+    const items = itemsOf(inputs);
+    const table = (inputs.table as tf.Tensor2D) ?? model.items(items, mode);
     // The input `single` says by its presence that positions are the last ones: shapes alone cannot.
-    const seen = historyOf({ history, lengths, last: inputs.single && positions, table, text });
+    const seen = historyOf({ history, lengths, last: inputs.single && positions, table, items });
     if (!model.loss) {
-      return linearCrossEntropy(
-        queries(model, seen, positions, mode),
-        candidates(model, table),
-        target,
-        weight,
-      );
+      const compared = (inputs.candidates as tf.Tensor2D) ?? candidates(model, table);
+      return criterion(queries(model, seen, positions, mode), compared, inputs);
     }
-    const otherText = inputs.augmented_text;
+    const others = inputs.augmented_text ? catalogue(inputs.augmented_text, itemCount) : items;
     const augmented = historyOf({
       history: inputs.augmented_history,
       lengths: inputs.augmented_lengths,
       last: inputs.augmented_positions,
-      table: otherText ? model.items(catalogue(otherText, itemCount), mode) : table,
-      text: otherText ?? text,
+      table: others === items ? table : model.items(others, mode),
+      items: others,
     });
-    const targets = selection(text, target);
+    const targets = selection(items, target);
     return model.loss({ history: seen, augmented, targets, targetIds: target, weight }, mode);
   };
 }

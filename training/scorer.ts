@@ -39,8 +39,9 @@ export class ModelScorer implements Scorer {
     }, options);
     this.#encode = compile((inputs) => {
       const last = inputs.last as tf.Tensor1D;
-      const { history, lengths, table, text } = inputs;
-      const seen = historyOf({ history, lengths, last, table, text });
+      const { history, lengths, table } = inputs;
+      const items = catalogue(inputs.text, dataset.itemCount);
+      const seen = historyOf({ history, lengths, last, table, items });
       return { queries: queries(model, seen, last, MODE) };
     }, options);
     this.#product = compile(

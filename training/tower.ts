@@ -62,6 +62,11 @@ export class ItemTower {
     this.#backward = compileGradients(product, { ...options, accumulate: true });
   }
 
+  /** How many numbers of `Randomness.part` it takes, from 0. */
+  get parts(): number {
+    return this.#chunks.length;
+  }
+
   /** Computes all vectors with the parameters' present values. */
   async forward(at: Randomness = { seed: 0, step: 0 }): Promise<void> {
     for (const [part, { first, count }] of this.#chunks.entries()) {

@@ -1,14 +1,12 @@
 import { UserError } from '../common/errors.ts';
 import type { Progress } from '../common/progress.ts';
 import { seeded } from '../common/random.ts';
-import type { TrainSettings } from '../configs/train-settings.ts';
+import type { LossSettings, TrainSettings } from '../configs/train-settings.ts';
 import { dropItems } from '../data/augment.ts';
 import { type Batch, Batches } from '../data/batches.ts';
 import type { Dataset } from '../data/dataset.ts';
 import { planWindows } from '../data/windows.ts';
 import {
-  type Compiled,
-  compileGradients,
   cosineSchedule,
   type Device,
   type Feeds,
@@ -19,7 +17,8 @@ import {
 import type { Metrics } from '../evaluation/metrics.ts';
 import type { Recommender } from '../models/index.ts';
 import type { EpochRecord, TrainingState } from './checkpoint.ts';
-import { augmentedFeeds, feedsOf, type TextTable, trainingLoss } from './objective.ts';
+import { augmentedFeeds, type TextTable } from './objective.ts';
+import { type TrainingStep, trainingStep } from './step.ts';
 
 /** What a training works on. */
 export interface TrainerOptions {
@@ -30,6 +29,7 @@ export interface TrainerOptions {
   /** Vectors of the texts with words dropped, for a model whose own loss asks for them. */
   droppedText?: TextTable;
   settings: TrainSettings;
+  loss: LossSettings;
   seed: number;
   device: Device;
   progress: Progress;
@@ -60,10 +60,10 @@ export class Trainer {
   };
   readonly #options: TrainerOptions;
   readonly #batches: Batches;
-  readonly #step: Compiled;
+  readonly #step: TrainingStep;
 
   constructor(options: TrainerOptions) {
-    const { model, parameters, dataset, settings, device } = options;
+    const { model, parameters, dataset, settings } = options;
     this.#options = options;
     if (!dataset.train.target.length)
       throw new UserError('there are no rows to train on: the training split of the dataset is empty');
@@ -71,6 +71,7 @@ export class Trainer {
     const mode = model.loss ? 'rows' : settings.windows;
     const windows = planWindows(dataset.train, settings.maxHistory, mode);
     this.#batches = new Batches(dataset.pool, windows, settings.batchSize);
+    this.#step = trainingStep(options);
     this.optimizer = new Optimizer(parameters, {
       type: settings.optimizer,
       learningRate: settings.learningRate,
@@ -78,7 +79,6 @@ export class Trainer {
       clipNorm: settings.clipNorm || undefined,
       schedule: this.#schedule(),
     });
-    this.#step = compileGradients(trainingLoss(model, dataset.itemCount), { parameters, device });
   }
 
   #schedule() {
@@ -117,20 +117,20 @@ export class Trainer {
   }
 
   async #trainEpoch(hooks: TrainerHooks): Promise<void> {
-    const { progress, seed, text } = this.#options;
+    const { progress, seed } = this.#options;
     const { state, optimizer } = this;
     const plan = this.#batches.epoch(seed, state.epoch);
     progress.begin(`epoch ${state.epoch}`, 'steps', plan.count);
     let started = performance.now();
     while (state.batch < plan.count) {
       const batch = plan.batch(state.batch);
-      const feeds = { ...feedsOf(batch, text), ...this.#augment(batch, optimizer.steps + 1) };
-      const { loss } = await this.#step(feeds, { seed, step: optimizer.steps + 1 });
-      this.#checkLoss(loss.data[0]);
-      optimizer.step();
+      const step = optimizer.steps + 1;
+      const { loss, rows } = await this.#step.run(batch, { seed, step }, this.#augment(batch, step));
+      this.#checkLoss(loss);
+      optimizer.step(rows);
       state.optimizerSteps = optimizer.steps;
       state.batch++;
-      state.lossSum += loss.data[0] * batch.targetCount;
+      state.lossSum += loss * batch.targetCount;
       state.lossTargets += batch.targetCount;
       const now = performance.now();
       state.seconds += (now - started) / 1000;

@@ -64,8 +64,9 @@ async function vectorsOf(
   const mode = { training: false };
   const compiled = compile(
     ({ text, history, lengths, ends }) => {
-      const items = model.items(catalogue(text, ITEMS), mode);
-      const inputs = { history, lengths, table: items, text };
+      const source = catalogue(text, ITEMS);
+      const items = model.items(source, mode);
+      const inputs = { history, lengths, table: items, items: source };
       const sequence = model.sequence(historyOf(inputs), mode);
       const lastForm = model.sequence(historyOf({ ...inputs, last: ends }), mode);
       // A model may leave the last form alone: its vectors are then looked up, as training does.
@@ -242,9 +243,15 @@ for (const variant of variants()) {
         tf.tidy(() => {
           const mode = { training: false };
           const text = textFor(variant);
-          const items = model.items(catalogue(text && tf.tensor(text.data, [...text.shape]), ITEMS), mode);
+          const source = catalogue(text && tf.tensor(text.data, [...text.shape]), ITEMS);
+          const items = model.items(source, mode);
           const ids = tf.tensor2d([history(5), history(5, 1)], [2, 5], 'int32');
-          const seen = historyOf({ history: ids, lengths: tf.tensor1d([5, 5], 'int32'), table: items });
+          const seen = historyOf({
+            history: ids,
+            lengths: tf.tensor1d([5, 5], 'int32'),
+            table: items,
+            items: source,
+          });
           const last = queries(model, seen, tf.tensor1d([4, 9], 'int32'), mode);
           return tf.matMul(last, candidates(model, items), false, true).dataSync();
         });

@@ -98,7 +98,8 @@ test("a model's own loss sees histories, their other view, and targets (Hou et a
       const history = tf.tensor2d(Array.from(ids), [1, ids.length], 'int32');
       const lengths = tf.tensor1d([ids.length], 'int32');
       const table = tf.tensor2d(items);
-      const vectors = model.sequence(historyOf({ history, lengths, table }), mode).arraySync();
+      const source = catalogue(undefined, ITEMS);
+      const vectors = model.sequence(historyOf({ history, lengths, table, items: source }), mode).arraySync();
       return unit(vectors[0].at(-1)!);
     });
   const rows = Array.from({ length: batch.rows }, (_, r) => ({
@@ -147,7 +148,12 @@ test('cosine scores are bounded by 1 / temperature, dot products are as they are
     const scores = tf.tidy(() => {
       const table = model.items();
       const ids = tf.tensor2d([[0, 1]], [1, 2], 'int32');
-      const history = historyOf({ history: ids, lengths: tf.tensor1d([2], 'int32'), table });
+      const history = historyOf({
+        history: ids,
+        lengths: tf.tensor1d([2], 'int32'),
+        table,
+        items: catalogue(undefined, 2),
+      });
       const wanted = queries(model, history, tf.tensor1d([1], 'int32'), { training: false });
       return Array.from(tf.matMul(wanted, candidates(model, table), false, true).dataSync());
     });

@@ -2,7 +2,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Progress } from '../../common/progress.ts';
 import { seeded } from '../../common/random.ts';
-import { trainSettings } from '../../configs/train-settings.ts';
+import { lossSettings, trainSettings } from '../../configs/train-settings.ts';
 import type { Dataset } from '../../data/dataset.ts';
 import { openDevice } from '../../engine/index.ts';
 import type { Metrics } from '../../evaluation/metrics.ts';
@@ -49,6 +49,8 @@ interface Given {
   variant?: Variant;
   /** Values of `train.*`. */
   settings?: Record<string, unknown>;
+  /** Values of `loss.*`. */
+  loss?: Record<string, unknown>;
   lengths?: readonly number[];
   seed?: number;
   threads?: number;
@@ -58,6 +60,7 @@ interface Given {
 export function trainerOf({
   variant = variantNamed('gru4rec'),
   settings = {},
+  loss = {},
   lengths = [5, 9, 3, 4],
   seed = 1,
   threads = 1,
@@ -70,6 +73,7 @@ export function trainerOf({
     dataset,
     text: textFor(variant),
     settings: parsed,
+    loss: lossSettings.parse(loss),
     seed,
     device: openDevice('cpu', { threads }),
     progress: new Progress(),

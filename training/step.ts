@@ -1,0 +1,193 @@
+import type { LossSettings } from '../configs/train-settings.ts';
+import type { Batch } from '../data/batches.ts';
+import type { Dataset } from '../data/dataset.ts';
+import { targetCounts } from '../data/inspect.ts';
+import {
+  type Compiled,
+  compileGradients,
+  type Device,
+  type Feeds,
+  gradientOf,
+  type HostTensor,
+  type Inputs,
+  type Parameter,
+  type Parameters,
+  type Randomness,
+  type RowGradients,
+  tf,
+} from '../engine/index.ts';
+import type { Items, Recommender } from '../models/index.ts';
+import { feedsOf, type TextTable, trainingLoss } from './objective.ts';
+import { sampledSoftmax } from './sampled-softmax.ts';
+import { ItemList, NegativeSampler } from './sampling.ts';
+import { ItemTower } from './tower.ts';
+
+/** Catalogues with texts that are larger than this go through their model in chunks. */
+const LARGE_CATALOGUE = 16_384;
+/** Item lists of sampled steps are filled up to a multiple of this: few shapes are compiled. */
+const LIST_STEP = 1024;
+/** Sampled steps have more shapes than others, of less memory. */
+const SAMPLED_SESSIONS = 48;
+
+/** How the gradients of one batch are computed. */
+export interface TrainingStep {
+  /**
+   * Leaves the gradients where the optimizer finds them, but for those of lazy tables' rows, which it returns.
+   * @param extra inputs of a model's own loss
+   */
+  run(batch: Batch, at: Randomness, extra?: Feeds): Promise<{ loss: number; rows: RowGradients[] }>;
+  close(): Promise<void>;
+}
+
+export interface StepOptions {
+  model: Recommender;
+  parameters: Parameters;
+  dataset: Pick<Dataset, 'itemCount' | 'train'>;
+  text: TextTable;
+  loss: LossSettings;
+  seed: number;
+  device: Device;
+}
+
+/** The way to train a model that its loss and the size of the catalogue ask for. Make it before the optimizer. */
+export function trainingStep(options: StepOptions, largeCatalogue = LARGE_CATALOGUE): TrainingStep {
+  const { model, loss, text, dataset } = options;
+  if (model.loss) return new WholeStep(options);
+  if (loss.type === 'sampled') return new SampledStep(options);
+  return text && dataset.itemCount > largeCatalogue ? new TowerStep(options, text) : new WholeStep(options);
+}
+
+/** Everything in one graph. */
+class WholeStep implements TrainingStep {
+  readonly #gradients: Compiled;
+  readonly #text: TextTable;
+
+  constructor({ model, dataset, text, parameters, device }: StepOptions) {
+    this.#text = text;
+    this.#gradients = compileGradients(trainingLoss(model, dataset.itemCount), { parameters, device });
+  }
+
+  async run(batch: Batch, at: Randomness, extra: Feeds = {}) {
+    const { loss } = await this.#gradients({ ...feedsOf(batch, this.#text), ...extra }, at);
+    return { loss: loss.data[0], rows: [] };
+  }
+
+  close(): Promise<void> {
+    return this.#gradients.close();
+  }
+}
+
+/** The items' side in chunks, before and after the loss: memory does not grow with the catalogue's inner layers. */
+class TowerStep implements TrainingStep {
+  readonly #tower: ItemTower;
+  readonly #gradients: Compiled;
+  readonly #text: TextTable;
+
+  constructor({ model, dataset, parameters, device }: StepOptions, text: HostTensor) {
+    this.#text = text;
+    this.#tower = new ItemTower(model, text, { training: true }, { parameters, device });
+    this.#gradients = compileGradients(trainingLoss(model, dataset.itemCount), {
+      parameters,
+      device,
+      inputs: ['table', 'candidates'],
+    });
+  }
+
+  async run(batch: Batch, at: Randomness) {
+    await this.#tower.forward(at);
+    const { table, candidates } = this.#tower as Required<ItemTower>;
+    // The parts of the step are numbered: the tower's chunks first.
+    const results = await this.#gradients(
+      { ...feedsOf(batch, this.#text), table: table!, candidates: candidates! },
+      { ...at, part: this.#tower.parts },
+    );
+    const gradient = (name: string) => results[gradientOf(name)].data as Float32Array;
+    const loss = results.loss.data[0];
+    await this.#tower.backward(gradient('table'), gradient('candidates'), at);
+    return { loss, rows: [] };
+  }
+
+  async close(): Promise<void> {
+    await this.#tower.close();
+    await this.#gradients.close();
+  }
+}
+
+/** Only the items that a batch is about: those of its histories, its targets, and the negatives that were drawn. */
+class SampledStep implements TrainingStep {
+  readonly #gradients: Compiled;
+  readonly #text: TextTable;
+  readonly #sampler: NegativeSampler;
+  readonly #list: ItemList;
+  /** Tables of one row an item, of which the graph gets the rows that it needs. */
+  readonly #tables: Parameter[];
+
+  constructor({ model, dataset, text, parameters, device, loss, seed }: StepOptions) {
+    this.#text = text;
+    this.#sampler = new NegativeSampler(loss, targetCounts(dataset.train, dataset.itemCount), seed);
+    this.#list = new ItemList(dataset.itemCount);
+    this.#tables = parameters.deferRows();
+    this.#gradients = compileGradients(
+      trainingLoss(model, dataset.itemCount, {
+        criterion: sampledSoftmax,
+        items: (inputs) => this.#items(inputs),
+      }),
+      { parameters, device, inputs: this.#tables.map(rowsOf), sessions: SAMPLED_SESSIONS },
+    );
+  }
+
+  /** The listed items, as a model sees them in a compiled function. */
+  #items(inputs: Inputs): Items {
+    const ids = inputs.ids as tf.Tensor1D;
+    return {
+      count: ids.shape[0],
+      text: inputs.text as tf.Tensor2D,
+      rows: (table) => {
+        const known = this.#tables.find(({ variable }) => (variable as tf.Tensor) === table);
+        return known ? (inputs[rowsOf(known)] as tf.Tensor2D) : tf.gather(table, ids);
+      },
+    };
+  }
+
+  async run(batch: Batch, at: Randomness) {
+    const drawn = this.#sampler.draw(at.step, batch.target, batch.targetCount);
+    const { ids, places } = this.#list.gather([batch.history, batch.target, drawn.ids]);
+    const [history, target, negatives] = places;
+    // What fills the list up is item 0, which nothing points at.
+    const listed = new Int32Array(Math.ceil(ids.length / LIST_STEP) * LIST_STEP);
+    listed.set(ids);
+    const feeds: Feeds = {
+      ...feedsOf({ ...batch, history, target }, this.#text && gatherRows(this.#text, listed)),
+      ids: { dtype: 'int32', shape: [listed.length], data: listed },
+      negatives: { dtype: 'int32', shape: [negatives.length], data: negatives },
+      offsets: { dtype: 'float32', shape: [negatives.length], data: drawn.offsets },
+    };
+    for (const table of this.#tables) {
+      const { shape, values } = table;
+      feeds[rowsOf(table)] = gatherRows({ dtype: 'float32', shape, data: values }, listed);
+    }
+    const results = await this.#gradients(feeds, at);
+    const rows = this.#tables.map((table) => ({
+      name: table.name,
+      ids,
+      gradient: results[gradientOf(rowsOf(table))].data as Float32Array,
+    }));
+    return { loss: results.loss.data[0], rows };
+  }
+
+  close(): Promise<void> {
+    return this.#gradients.close();
+  }
+}
+
+const rowsOf = ({ name }: Parameter): string => `rows of ${name}`;
+
+/** Rows of a matrix [n, width], copied. */
+function gatherRows({ shape, data }: HostTensor, ids: Int32Array): HostTensor {
+  const width = shape[1];
+  const out = new Float32Array(ids.length * width);
+  ids.forEach((id, i) => {
+    out.set((data as Float32Array).subarray(id * width, (id + 1) * width), i * width);
+  });
+  return { dtype: 'float32', shape: [ids.length, width], data: out };
+}
