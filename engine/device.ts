@@ -55,10 +55,12 @@ function cpuDevice({ threads = availableParallelism() }: DeviceOptions, reason: 
         executionProviders: ['cpu'],
         graphOptimizationLevel: 'all',
         intraOpNumThreads: threads,
-        interOpNumThreads: 1,
+        interOpNumThreads: Number(process.env.INTER ?? 1),
+        executionMode: process.env.INTER ? 'parallel' : 'sequential',
         logSeverityLevel: 3,
+        ...(process.env.ORTPROF ? { enableProfiling: true, profileFilePrefix: process.env.ORTPROF } : {}),
         // Idle threads that spin steal the cores from the optimizer, from the host code and from other processes.
-        extra: { session: { intra_op: { allow_spinning: '0' } } },
+        extra: { session: { intra_op: { allow_spinning: process.env.SPIN ?? '0' } } },
       }).catch((error) => {
         throw new UserError(`onnxruntime refused a compiled graph: ${messageOf(error)}`, { cause: error });
       });
@@ -81,7 +83,10 @@ function cpuDevice({ threads = availableParallelism() }: DeviceOptions, reason: 
             throw new UserError(`a compiled graph failed: ${messageOf(error)}`, { cause: error });
           });
         },
-        release: () => session.release(),
+        release: () => {
+          if (process.env.ORTPROF) (session as any).endProfiling();
+          return session.release();
+        },
       };
     },
   };

@@ -104,7 +104,9 @@ register('GemmAccumulate', ({ a, b, c }, attrs, make) => {
 
 register('SoftmaxAttention', ({ q, k, v }, _, make) => {
   const mixed = tf.tidy(() => {
-    const [queries, keys, values] = [q, k, v].map((t) => tf.tensor2d(valuesOf(t), t.shape as [number, number]));
+    const [queries, keys, values] = [q, k, v].map((t) =>
+      tf.tensor2d(valuesOf(t), t.shape as [number, number]),
+    );
     return tf.matMul(tf.softmax(tf.matMul(queries, keys, false, true)), values).dataSync() as Float32Array;
   });
   return make([q.shape[0], v.shape[1]], 'float32', mixed);

@@ -3,12 +3,12 @@ export {
   type CompileOptions,
   compile,
   compileGradients,
+  type Feeds,
   type GradientOptions,
   gradientOf,
-  type Feeds,
   type Inputs,
 } from './compile.ts';
-export { linearCrossEntropy } from './cross-entropy.ts';
+export { type CrossEntropyOptions, linearCrossEntropy } from './cross-entropy.ts';
 export { type Device, deviceNames, openDevice } from './device.ts';
 export { withRandomness } from './eager.ts';
 export { allocate, type DType, type HostTensor, type Spec, sizeOf } from './graph.ts';
@@ -25,6 +25,7 @@ export {
   type Initializer,
   normal,
   ones,
+  type Parameter,
   Parameters,
   uniform,
   xavierNormal,

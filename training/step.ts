@@ -49,12 +49,19 @@ export interface StepOptions {
   device: Device;
 }
 
-/** The way to train a model that its loss and the size of the catalogue ask for. Make it before the optimizer. */
-export function trainingStep(options: StepOptions, largeCatalogue = LARGE_CATALOGUE): TrainingStep {
+/**
+ * The way to train a model that its loss and the size of the catalogue ask for. Make it before the optimizer.
+ * @param chunking from how many items on a catalogue goes in chunks, and of how many
+ */
+export function trainingStep(
+  options: StepOptions,
+  { largeCatalogue = LARGE_CATALOGUE, chunkItems }: { largeCatalogue?: number; chunkItems?: number } = {},
+): TrainingStep {
   const { model, loss, text, dataset } = options;
   if (model.loss) return new WholeStep(options);
   if (loss.type === 'sampled') return new SampledStep(options);
-  return text && dataset.itemCount > largeCatalogue ? new TowerStep(options, text) : new WholeStep(options);
+  const large = dataset.itemCount > largeCatalogue;
+  return text && large ? new TowerStep(options, text, chunkItems) : new WholeStep(options);
 }
 
 /** Everything in one graph. */
@@ -83,9 +90,9 @@ class TowerStep implements TrainingStep {
   readonly #gradients: Compiled;
   readonly #text: TextTable;
 
-  constructor({ model, dataset, parameters, device }: StepOptions, text: HostTensor) {
+  constructor({ model, dataset, parameters, device }: StepOptions, text: HostTensor, chunkItems?: number) {
     this.#text = text;
-    this.#tower = new ItemTower(model, text, { training: true }, { parameters, device });
+    this.#tower = new ItemTower(model, text, { training: true }, { parameters, device }, chunkItems);
     this.#gradients = compileGradients(trainingLoss(model, dataset.itemCount), {
       parameters,
       device,

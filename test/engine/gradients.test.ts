@@ -3,6 +3,7 @@ import * as assert from 'uvu/assert';
 import {
   compile,
   compileGradients,
+  gradientOf,
   type HostTensor,
   l2Normalize,
   normal,
@@ -13,9 +14,10 @@ import {
   tf,
   zeros,
 } from '../../engine/index.ts';
-import { floats, vector } from './support/agree.ts';
+import { close, floats, intVector, vector } from './support/agree.ts';
 
 const cpu = openDevice('cpu', { threads: 1 });
+const flat = (t: HostTensor): HostTensor => ({ ...t, shape: [t.data.length] });
 const list = (t: HostTensor) => [...t.data];
 
 test('a compiled function leaves nothing on the host backend', async () => {
@@ -205,6 +207,46 @@ test('a zero row of a table passes no gradient through l2Normalize', async () =>
   assert.equal([...parameters.view('table', 'gradient')].slice(0, 2).map(Math.abs), [0, 0]);
   assert.ok([...parameters.view('table', 'gradient')].every(Number.isFinite));
   await loss.close();
+});
+
+test('gradients of inputs: results, one buffer for all shapes of the others', async () => {
+  const parameters = new Parameters();
+  const w = parameters.create('w', [3, 2], floats([3, 2]).data as Float32Array);
+  const loss = compileGradients(
+    ({ x, rows }) =>
+      tf.sum(tf.mul(tf.matMul(tf.gather(x, rows as tf.Tensor1D), w as tf.Tensor2D), 2)) as tf.Scalar,
+    { parameters, device: cpu, inputs: ['x'] },
+  );
+  const x = floats([4, 3], { seed: 2 });
+  const expected = (row: number, times: number) =>
+    [0, 1, 2].map((j) => 2 * times * (w.dataSync()[2 * j] + w.dataSync()[2 * j + 1]) * (row < 0 ? 0 : 1));
+  const first = (await loss({ x, rows: intVector(1, 1, 3) }))[gradientOf('x')];
+  close(flat(first), vector(...[expected(-1, 0), expected(1, 2), expected(-1, 0), expected(3, 1)].flat()), 1e-5);
+  const second = (await loss({ x, rows: intVector(0) }))[gradientOf('x')];
+  assert.is(second.data, first.data);
+  close(flat(second), vector(...[expected(0, 1), expected(-1, 0), expected(-1, 0), expected(-1, 0)].flat()), 1e-5);
+  await loss.close();
+});
+
+test('gradients that accumulate add to those that lie there, scattered ones too', async () => {
+  const parameters = new Parameters();
+  const [w, table] = ['w', 'table'].map((name) =>
+    parameters.create(name, [4, 2], floats([4, 2], { seed: name.length }).data as Float32Array),
+  );
+  const fn = ({ rows }: Record<string, tf.Tensor>) =>
+    tf.sum(tf.mul(tf.gather(table, rows as tf.Tensor1D), tf.slice(w, [0, 0], [3, 2]))) as tf.Scalar;
+  const [once, more] = [false, true].map((accumulate) =>
+    compileGradients(fn, { parameters, device: cpu, accumulate }),
+  );
+  const rows = intVector(2, 0, 2);
+  await once({ rows });
+  const single = ['w', 'table'].map((name) => parameters.view(name, 'gradient').slice());
+  await more({ rows });
+  ['w', 'table'].forEach((name, i) => {
+    const doubled = single[i].map((x) => 2 * x);
+    close(vector(...parameters.view(name, 'gradient')), vector(...doubled), 1e-6);
+  });
+  for (const compiled of [once, more]) await compiled.close();
 });
 
 test.run();

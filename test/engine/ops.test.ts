@@ -1,6 +1,7 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import {
+  type CrossEntropyOptions,
   compile,
   compileGradients,
   dropout,
@@ -110,14 +111,14 @@ const plainCrossEntropy: Op = (h, items, target, weight) => {
 };
 /** Our loss of (h, items), targets and weights given as data (its weights have no gradient). */
 const crossEntropy =
-  (target: HostTensor, weight: HostTensor, chunk?: number) =>
+  (target: HostTensor, weight: HostTensor, options: CrossEntropyOptions = {}) =>
   (op: 'ours' | 'plain'): Op =>
   (h, items) => {
     const t = tf.tensor1d(target.data, 'int32');
     const w = tf.tensor1d(weight.data, 'float32');
     return op === 'plain'
       ? plainCrossEntropy(h, items, t, w)
-      : linearCrossEntropy(h as tf.Tensor2D, items as tf.Tensor2D, t, w, { chunk });
+      : linearCrossEntropy(h as tf.Tensor2D, items as tf.Tensor2D, t, w, options);
   };
 const rows = (low: number, high: number) => ints([8], { low, high });
 const CROSS_ENTROPIES: { what: string; target: HostTensor; weight: HostTensor }[] = [
@@ -135,9 +136,16 @@ for (const { what, target, weight } of CROSS_ENTROPIES) {
   test(`linearCrossEntropy, ${what}: any number of rows at once`, async () => {
     const inputs = [floats([8, 5]), floats([11, 5], { seed: 2 })];
     for (const chunk of [undefined, 1, 3, 4, 7, 8, 100]) {
-      const loss = crossEntropy(target, weight, chunk);
+      const loss = crossEntropy(target, weight, { chunk });
       await equivalent(loss('ours'), loss('plain'), inputs);
     }
+  });
+  test(`linearCrossEntropy, ${what}: tile by tile`, async () => {
+    const loss = crossEntropy(target, weight, { form: 'tiles' });
+    await equivalent(loss('ours'), loss('plain'), [floats([8, 5]), floats([11, 5], { seed: 2 })]);
+    // More items than a tile holds, and logits of another size in every row.
+    const many = [floats([8, 5], { low: -6, high: 9 }), floats([700, 5], { seed: 2 })];
+    await equivalent(loss('ours'), loss('plain'), many);
   });
 }
 
@@ -148,7 +156,7 @@ test('linearCrossEntropy of huge logits: finite, with the right gradient', async
     ({ h, items }) => ({ y: tf.argMax(tf.matMul(h as tf.Tensor2D, items as tf.Tensor2D, false, true), 1) }),
     { h, items },
   ).y;
-  const loss = crossEntropy(best, vector(1, 1, 1, 1, 1, 1, 1, 1), 3);
+  const loss = crossEntropy(best, vector(1, 1, 1, 1, 1, 1, 1, 1), { chunk: 3 });
   await equivalent(loss('ours'), loss('plain'), [h, items], 1e-4);
 });
 

@@ -219,4 +219,48 @@ test('a restored optimizer goes on as if it had not stopped', () => {
   assert.equal(values(other), values(whole));
 });
 
+test('lazy rows: all rows at every step make the dense step, whatever their width; clipping counts them', () => {
+  for (const width of [4, 3])
+    for (const clipNorm of [undefined, 0.5]) {
+      const [dense, lazy] = [false, true].map((isLazy) => {
+        const parameters = new Parameters({ seed: 1 });
+        parameters.create('w', [2, 2], normal(1));
+        parameters.create('table', [5, width], normal(1), { perItem: true });
+        if (isLazy)
+          assert.equal(
+            parameters.deferRows().map((p) => p.name),
+            ['table'],
+          );
+        const optimizer = new Optimizer(parameters, { type: 'adam', learningRate: 0.1, clipNorm });
+        for (let step = 0; step < 5; step++) {
+          const random = seeded('rows', step);
+          const gradient = Float32Array.from({ length: 5 * width }, () => random.normal());
+          parameters.view('w', 'gradient').fill(0.1 * step);
+          const ids = Int32Array.of(3, 0, 4, 1, 2);
+          const shuffled = gradient.map((_, i) => gradient[ids[Math.floor(i / width)] * width + (i % width)]);
+          if (!isLazy) parameters.view('table', 'gradient').set(gradient);
+          optimizer.step(isLazy ? [{ name: 'table', ids, gradient: shuffled }] : []);
+        }
+        return values(parameters);
+      });
+      close(lazy, dense, 1e-6);
+    }
+});
+
+test('lazy rows that are not given rest, with their moments', () => {
+  const parameters = new Parameters({ seed: 1 });
+  parameters.create('table', [3, 4], normal(1), { perItem: true });
+  parameters.deferRows();
+  const before = parameters.get('table').values.slice();
+  const optimizer = new Optimizer(parameters, { type: 'adam', learningRate: 0.1 });
+  const gradient = new Float32Array(4).fill(1);
+  optimizer.step([{ name: 'table', ids: Int32Array.of(1), gradient }]);
+  optimizer.step();
+  const { values: after } = parameters.get('table');
+  assert.equal(after.subarray(0, 4), before.subarray(0, 4));
+  assert.equal(after.subarray(8), before.subarray(8));
+  assert.ok(after.subarray(4, 8).every((x, i) => Math.abs(x - before[4 + i] + 0.1) < 1e-5));
+  assert.equal([...parameters.view('table', 'first').subarray(0, 4)], [0, 0, 0, 0]);
+});
+
 test.run();

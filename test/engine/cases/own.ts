@@ -25,4 +25,13 @@ export const own: Case[] = [
       tolerance: 1e-5,
     }),
   ),
+  {
+    name: 'linearCrossEntropy, tile by tile',
+    fn: (h, items, target) =>
+      linearCrossEntropy(h as tf.Tensor2D, items as tf.Tensor2D, target as tf.Tensor1D, tf.range(0, 8), {
+        form: 'tiles',
+      }),
+    inputs: [floats([8, 5]), floats([9, 5], { seed: 2 }), ints([8], { low: 0, high: 9 })],
+    tolerance: 1e-5,
+  },
 ];
