@@ -25,6 +25,14 @@ export interface DeviceOptions {
   threads?: number;
 }
 
+/** A graph that reads and writes more than this gives its memory back after every run, instead of keeping it. */
+const ARENA_BYTES = 128 * 2 ** 20;
+
+/** Bytes of a graph's inputs and outputs. */
+function externalBytes({ inputs, outputs }: Graph): number {
+  return [...inputs.values(), ...outputs.values()].reduce((sum, { shape }) => sum + 4 * sizeOf(shape), 0);
+}
+
 const DEVICES: Record<string, (options: DeviceOptions, reason: string) => Device> = { cpu: cpuDevice };
 /** Devices of the plan whose support is not in this version. */
 const PLANNED = ['webgpu', 'cuda', 'tensorflow'];
@@ -54,13 +62,13 @@ function cpuDevice({ threads = availableParallelism() }: DeviceOptions, reason: 
       const session = await ort.InferenceSession.create(bytes, {
         executionProviders: ['cpu'],
         graphOptimizationLevel: 'all',
+        // Every session has an arena of its own, as large as its largest run: dozens of large graphs would add up.
+        enableCpuMemArena: externalBytes(graph) <= ARENA_BYTES,
         intraOpNumThreads: threads,
-        interOpNumThreads: Number(process.env.INTER ?? 1),
-        executionMode: process.env.INTER ? 'parallel' : 'sequential',
+        interOpNumThreads: 1,
         logSeverityLevel: 3,
-        ...(process.env.ORTPROF ? { enableProfiling: true, profileFilePrefix: process.env.ORTPROF } : {}),
         // Idle threads that spin steal the cores from the optimizer, from the host code and from other processes.
-        extra: { session: { intra_op: { allow_spinning: process.env.SPIN ?? '0' } } },
+        extra: { session: { intra_op: { allow_spinning: '0' } } },
       }).catch((error) => {
         throw new UserError(`onnxruntime refused a compiled graph: ${messageOf(error)}`, { cause: error });
       });
@@ -83,10 +91,7 @@ function cpuDevice({ threads = availableParallelism() }: DeviceOptions, reason: 
             throw new UserError(`a compiled graph failed: ${messageOf(error)}`, { cause: error });
           });
         },
-        release: () => {
-          if (process.env.ORTPROF) (session as any).endProfiling();
-          return session.release();
-        },
+        release: () => session.release(),
       };
     },
   };
