@@ -1,15 +1,6 @@
-import { execFileSync } from 'node:child_process';
-import { existsSync } from 'node:fs';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import type { EpochRecord } from '../training/checkpoint.ts';
-import type { RunResult } from '../training/index.ts';
 import { type Bench, type BenchRow, type BenchTable, mean, round, spread } from './bench.ts';
-
-const root = fileURLToPath(new URL('..', import.meta.url));
-const data = join(root, '../shared/data/ml100k-r5h5');
+import { type Run, runOnce, sharedData } from './runs.ts';
 
 interface Peer {
   /** Training seconds an epoch, and seconds of one evaluation of the validation rows. */
@@ -67,26 +58,20 @@ const recbole: Record<string, Peer> = {
 /** How far a mean may lie below RecBole's figure. */
 const TOLERANCE = 0.002;
 
-/** A finished run and its epochs (metrics.jsonl). */
-interface Run {
-  result: RunResult;
-  epochs: EpochRecord[];
-}
-
 /** Whole runs of every model at RecBole's settings, to the early stop; a mean over seeds. */
 export const ml100k: Bench = {
   name: 'ml100k',
   describe:
     'full runs on ml100k-r5h5 at batch 512 beside RecBole (options: seeds, models; e.g. 1,2,3 sasrec,unisrec)',
   async run([seeds = '1,2,3,4,5', models = Object.keys(recbole).join()]) {
-    if (!existsSync(data)) throw new Error(`${data} is not there: this bench needs the shared data`);
+    const data = sharedData('ml100k-r5h5');
     const tables: { [kind in 'cost' | 'quality' | 'time']: BenchRow[] } = { cost: [], quality: [], time: [] };
     for (const model of models.split(',')) {
       const peer = recbole[model];
       if (!peer)
         throw new Error(`unknown model '${model}'. Must be one of [${Object.keys(recbole).join(', ')}].`);
       const runs: Run[] = [];
-      for (const seed of seeds.split(',')) runs.push(await oneRun(model, seed));
+      for (const seed of seeds.split(',')) runs.push(await oneRun(data, model, seed));
       tables.cost.push(cost(model, runs, peer));
       tables.quality.push(quality(model, runs, peer));
       tables.time.push(timeToQuality(model, runs, peer));
@@ -113,25 +98,10 @@ const titled = ({ cost, quality, time }: Record<'cost' | 'quality' | 'time', Ben
   },
 ];
 
-async function oneRun(model: string, seed: string): Promise<Run> {
-  const runs = await mkdtemp(join(tmpdir(), 'rec-bench-'));
+function oneRun(data: string, model: string, seed: string): Promise<Run> {
   const encoder = model === 'gru4rec' || model === 'sasrec' ? [] : ['--encoder', 'file'];
-  const what = ['--model', model, '--dataset', data, ...encoder, '--seed', seed, '--runs', runs];
-  const how = ['--set', 'train.batchSize=512', '--json', '--quiet'];
-  try {
-    const output = execFileSync(process.execPath, ['cli/rec.js', 'run', ...what, ...how], {
-      cwd: root,
-      encoding: 'utf8',
-      stdio: ['ignore', 'pipe', 'inherit'],
-    });
-    const result = JSON.parse(output) as RunResult;
-    // The run's path is relative to where the command ran.
-    const lines = await readFile(join(resolve(root, result.run), 'metrics.jsonl'), 'utf8');
-    const epochs = lines.trimEnd().split('\n');
-    return { result, epochs: epochs.map((line) => JSON.parse(line) as EpochRecord) };
-  } finally {
-    await rm(runs, { recursive: true, force: true });
-  }
+  const what = ['--model', model, '--dataset', data, ...encoder, '--seed', seed];
+  return runOnce([...what, '--set', 'train.batchSize=512']);
 }
 
 function cost(model: string, runs: Run[], peer: Peer): BenchRow {

@@ -221,10 +221,18 @@ test('gradients of inputs: results, one buffer for all shapes of the others', as
   const expected = (row: number, times: number) =>
     [0, 1, 2].map((j) => 2 * times * (w.dataSync()[2 * j] + w.dataSync()[2 * j + 1]) * (row < 0 ? 0 : 1));
   const first = (await loss({ x, rows: intVector(1, 1, 3) }))[gradientOf('x')];
-  close(flat(first), vector(...[expected(-1, 0), expected(1, 2), expected(-1, 0), expected(3, 1)].flat()), 1e-5);
+  close(
+    flat(first),
+    vector(...[expected(-1, 0), expected(1, 2), expected(-1, 0), expected(3, 1)].flat()),
+    1e-5,
+  );
   const second = (await loss({ x, rows: intVector(0) }))[gradientOf('x')];
   assert.is(second.data, first.data);
-  close(flat(second), vector(...[expected(0, 1), expected(-1, 0), expected(-1, 0), expected(-1, 0)].flat()), 1e-5);
+  close(
+    flat(second),
+    vector(...[expected(0, 1), expected(-1, 0), expected(-1, 0), expected(-1, 0)].flat()),
+    1e-5,
+  );
   await loss.close();
 });
 
