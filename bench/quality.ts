@@ -1,6 +1,6 @@
 import type { RunResult } from '../training/index.ts';
 import { type Bench, type BenchRow, mean, round, spread } from './bench.ts';
-import { runOnce, sharedData } from './runs.ts';
+import { type Run, runOnce, sharedData } from './runs.ts';
 
 /** Recall@10 and NDCG@10. */
 type Mark = readonly [recall: number, ndcg: number];
@@ -65,17 +65,20 @@ export const quality: Bench = {
     'tuned runs on amazon2014-beauty and amazon2018-scientific beside published figures (options: seeds, tasks; e.g. 1,2,3 beauty-sasrec)',
   async run([seeds = '1,2,3', names = tasks.map(({ name }) => name).join()]) {
     const rows: BenchRow[] = [];
+    const curves: BenchRow[] = [];
     for (const name of names.split(',')) {
       const task = tasks.find((t) => t.name === name);
       if (!task)
         throw new Error(`unknown task '${name}'. Must be one of [${tasks.map((t) => t.name).join(', ')}].`);
-      const results: RunResult[] = [];
+      const runs: Run[] = [];
       for (const seed of seeds.split(',')) {
         const args = ['--config', `configs/tuned/${task.config}`, '--dataset', sharedData(task.data)];
-        results.push((await runOnce([...args, '--seed', seed])).result);
+        runs.push(await runOnce([...args, '--seed', seed]));
       }
+      const results = runs.map(({ result }) => result);
       for (const rule of ['kept', 'filtered'] as const) rows.push(compare(task, rule, results));
-      console.error(rows.slice(-2));
+      curves.push({ task: name, ...curve(runs[0]) });
+      console.error(rows.slice(-2), curves.at(-1));
     }
     return [
       {
@@ -86,9 +89,29 @@ export const quality: Bench = {
           ...tasks.map(({ name, source }) => `${name}: ${source}`),
         ],
       },
+      {
+        title: 'best NDCG@10 on validation after so many wall seconds of training and evaluation, first seed',
+        rows: curves,
+      },
     ];
   },
 };
+
+const MOMENTS = [10, 20, 40, 80, 160, 320, 640];
+
+/** The course of a run's validation NDCG@10 over time; the last figure stands where the run is over. */
+function curve({ epochs }: Run): BenchRow {
+  let seconds = 0;
+  const course = epochs.map(({ trainSeconds, evalSeconds, valid }) => {
+    seconds += trainSeconds + evalSeconds;
+    return { seconds, ndcg: valid['ndcg@10'] };
+  });
+  const bestAt = (moment: number) => {
+    const best = Math.max(0, ...course.filter((c) => c.seconds <= moment).map(({ ndcg }) => ndcg));
+    return best ? round(best, 4) : '-';
+  };
+  return Object.fromEntries(MOMENTS.map((moment) => [`${moment} s`, bestAt(moment)]));
+}
 
 function compare(task: Task, rule: 'kept' | 'filtered', results: RunResult[]): BenchRow {
   const [recall, ndcg] = ['recall@10', 'ndcg@10'].map((key) => results.map((r) => r.seen[rule][key]));
