@@ -99,7 +99,7 @@ register('GemmAccumulate', ({ a, b, c }, attrs, make) => {
     const [left, right, start] = [a, b, c].map((t) => tf.tensor(valuesOf(t), t.shape as [number, number]));
     return tf.add(tf.matMul(left, right, transposeA, transposeB), start).dataSync() as Float32Array;
   });
-  return make(c.shape, 'float32', sum);
+  return make([a.shape[transposeA ? 1 : 0], b.shape[transposeB ? 0 : 1]], 'float32', sum);
 });
 
 register('SoftmaxAttention', ({ q, k, v }, _, make) => {

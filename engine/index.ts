@@ -11,6 +11,7 @@ export {
 export { type CrossEntropyOptions, linearCrossEntropy } from './cross-entropy.ts';
 export { type Device, deviceNames, openDevice } from './device.ts';
 export { withRandomness } from './eager.ts';
+export { gru } from './gru.ts';
 export { allocate, type DType, type HostTensor, type Spec, sizeOf } from './graph.ts';
 export { dropout, gelu, l2Normalize, layerNorm, linear, noise } from './ops.ts';
 export {

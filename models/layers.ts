@@ -91,10 +91,3 @@ function block(p: Parameters, name: string, config: TransformerConfig) {
     return tf.reshape(z, [batch, only ? 1 : length, d]) as tf.Tensor3D;
   };
 }
-
-/** The wanted positions of [batch, length, d]: [batch, 1, d] where only the last ones are, else all of them. */
-export function wantedPositions(x: tf.Tensor3D, { last, batch, length }: History): tf.Tensor3D {
-  if (!last || length === 1) return x;
-  const d = x.shape[2];
-  return tf.reshape(tf.gather(tf.reshape(x, [batch * length, d]), last), [batch, 1, d]);
-}

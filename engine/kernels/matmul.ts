@@ -46,8 +46,9 @@ kernel<MatMulAttrs & { activation?: string }>('_FusedMatMul', ({ a, b, bias }, {
   return activation ? tracer.tensor(graph.emit(activation, [name(result)]), result.shape) : result;
 });
 
-// a.b + c in one node: gradients accumulate without a pass of their own.
+// a.b + c in one node, c [rows, columns] or [columns]: sums accumulate without a pass of their own.
 kernel<MatMulAttrs>('GemmAccumulate', ({ a, b, c }, { graph, attrs, name }) => {
   const flags = { transA: attrs.transposeA ? 1 : 0, transB: attrs.transposeB ? 1 : 0 };
-  return tracer.tensor(graph.emit('Gemm', [name(a), name(b), name(c)], flags), c.shape);
+  const shape = [a.shape[attrs.transposeA ? 1 : 0], b.shape[attrs.transposeB ? 0 : 1]];
+  return tracer.tensor(graph.emit('Gemm', [name(a), name(b), name(c)], flags), shape);
 });
