@@ -71,17 +71,28 @@ register('LayerNorm', ({ x, scale, offset }, attrs, make) => {
   return [make(x.shape, 'float32', y), make(reduced, 'float32', mean), make(reduced, 'float32', inverse)];
 });
 
-register('Gelu', ({ x }, _, make) => {
-  const cdf = tf.tidy(() => {
-    const t = tf.tensor(valuesOf(x), x.shape);
-    return tf.mul(tf.add(tf.erf(tf.mul(t, Math.SQRT1_2)), 1), 0.5).dataSync() as Float32Array;
-  });
-  return make(
-    x.shape,
-    'float32',
-    valuesOf(x).map((v, i) => v * cdf[i]),
-  );
-});
+/** A function of an element and the normal distribution's integral up to it. */
+const withCdf =
+  (f: (v: number, cdf: number) => number): Parameters<typeof register>[1] =>
+  ({ x }, _, make) => {
+    const cdf = tf.tidy(() => {
+      const t = tf.tensor(valuesOf(x), x.shape);
+      return tf.mul(tf.add(tf.erf(tf.mul(t, Math.SQRT1_2)), 1), 0.5).dataSync() as Float32Array;
+    });
+    return make(
+      x.shape,
+      'float32',
+      valuesOf(x).map((v, i) => f(v, cdf[i])),
+    );
+  };
+register(
+  'Gelu',
+  withCdf((v, cdf) => v * cdf),
+);
+register(
+  'GeluSlope',
+  withCdf((v, cdf) => cdf + (v * Math.exp(-0.5 * v * v)) / Math.sqrt(2 * Math.PI)),
+);
 
 register('GatherElements', ({ x, indices }, _, make) => {
   const [rows, columns] = x.shape;

@@ -68,11 +68,8 @@ export function gelu<T extends tf.Tensor>(x: T): T {
   const op = tf.customGrad((...args) => {
     const x = args[0] as tf.Tensor;
     (args[1] as tf.GradSaveFunc)([x]);
-    const gradFunc = (dy: tf.Tensor, [x]: tf.Tensor[]) => {
-      const cdf = tf.add(tf.mul(tf.erf(tf.mul(x, Math.SQRT1_2)), 0.5), 0.5);
-      const pdf = tf.mul(tf.exp(tf.mul(tf.square(x), -0.5)), 1 / Math.sqrt(2 * Math.PI));
-      return tf.mul(dy, tf.add(cdf, tf.mul(x, pdf)));
-    };
+    const gradFunc = (dy: tf.Tensor, [x]: tf.Tensor[]) =>
+      tf.mul(dy, runKernel<tf.Tensor>('GeluSlope', { x }));
     return { value: runKernel<tf.Tensor>('Gelu', { x }), gradFunc: gradFunc as never };
   });
   return op(x) as T;

@@ -21,6 +21,17 @@ kernel<{ epsilon: number }>('LayerNorm', ({ x, scale, offset }, { graph, attrs, 
 
 kernel('Gelu', ({ x }, { graph, name }) => tracer.tensor(graph.emit('Gelu', [name(x)]), x.shape));
 
+// With u = x / sqrt(2): (1 + erf(u)) / 2 + u exp(-u^2) / sqrt(pi). A pass over the tensor costs as much as the functions,
+// so passes are few: HardSigmoid is linear where erf lies, and dividing by exp(u^2) needs no negation.
+kernel('GeluSlope', ({ x }, { graph, name }) => {
+  const u = graph.emit('Mul', [name(x), graph.scalar(Math.SQRT1_2)]);
+  const half = { alpha: { float: 0.5 }, beta: { float: 0.5 } };
+  const cdf = graph.emit('HardSigmoid', [graph.emit('Erf', [u])], half);
+  const bell = graph.emit('Div', [u, graph.emit('Exp', [graph.emit('Mul', [u, u])])]);
+  const density = graph.emit('Mul', [bell, graph.scalar(1 / Math.sqrt(Math.PI))]);
+  return tracer.tensor(graph.emit('Add', [cdf, density]), x.shape);
+});
+
 // softmax(q.k^T).v: onnxruntime goes through it tile by tile in cache, and never holds the weights as a whole.
 kernel('SoftmaxAttention', ({ q, k, v }, { graph, name }) => {
   const batched = (t: TensorInfo) => graph.emit('Reshape', [name(t), graph.ints([1, ...t.shape])]);

@@ -87,6 +87,17 @@ test('gelu, its values and its slope', async () => {
   });
 });
 
+test('gelu far from zero: its slope is 0 or 1, never not-a-number', async () => {
+  const x = vector(-1e6, -100, -13, 13, 100, 1e6);
+  const slope = withGradients({ name: '', fn: (x) => gelu(x), inputs: [x] });
+  const { 'sum/dx0': eager } = eagerly(slope, { x0: x });
+  assert.equal(
+    [...eager.data].map((v) => Math.abs(Math.round(v))),
+    [0, 0, 0, 1, 1, 1],
+  );
+  await agrees(slope, { x0: x });
+});
+
 test('l2Normalize: rows of length one, and their gradient', async () => {
   const plain: Op = (x) => tf.div(x, tf.norm(x, 'euclidean', -1, true));
   for (const shape of [[5], [4, 6], [2, 3, 4]])
