@@ -1,12 +1,12 @@
-import { type Device, type Executable, openDevice } from './device.ts';
-import { allocate, type HostTensor, type RandomInput, sizeOf } from './graph.ts';
+import { type Device, openDevice } from './device.ts';
+import { allocate, type HostTensor } from './graph.ts';
 import './ops.ts';
 import { type Parameter, Parameters } from './parameters.ts';
-import { dropoutParameters, fillNormal, type Randomness, streamKey } from './random.ts';
+import type { Randomness } from './random.ts';
 import { addRows, liftScatters } from './scatter.ts';
+import type { Executable } from './session.ts';
 import { tf } from './tf.ts';
 import { type CapturedVariable, trace } from './tracer.ts';
-import { type Arena, createArena } from './wasm/kernels.ts';
 
 export type Inputs = Record<string, tf.Tensor>;
 export type Feeds = Record<string, HostTensor>;
@@ -26,7 +26,8 @@ export interface CompileOptions {
  * until the next call with the same shapes, which writes over them.
  */
 export interface Compiled {
-  (feeds: Feeds, randomness?: Randomness): Promise<Record<string, HostTensor>>;
+  /** @param after what must have come about before results are added to gradients that lie in the arenas */
+  (feeds: Feeds, randomness?: Randomness, after?: Promise<unknown>): Promise<Record<string, HostTensor>>;
   /** Frees all sessions. */
   close(): Promise<void>;
 }
@@ -96,7 +97,11 @@ function cached(
   const shared = new Map<string, Float32Array>();
   if (differentiation) parameters.segments();
 
-  const call = async (feeds: Feeds, randomness: Randomness = { seed: 0, step: 0 }) => {
+  const call = async (
+    feeds: Feeds,
+    randomness: Randomness = { seed: 0, step: 0 },
+    after?: Promise<unknown>,
+  ) => {
     parameters.follow();
     const key = Object.entries(feeds)
       .map(([name, t]) => `${name}:${t.dtype}[${t.shape}]`)
@@ -113,7 +118,7 @@ function cached(
     // A Map iterates in order of insertion: re-inserting makes this the most recently used.
     sessions.delete(key);
     sessions.set(key, session);
-    return session.run(feeds, randomness);
+    return session.run(feeds, randomness, after);
   };
   call.close = async () => {
     for (const session of sessions.values()) await session.release();
@@ -156,7 +161,6 @@ class Session {
   readonly #gradients: GradientPlan;
   readonly #results: Record<string, HostTensor>;
   readonly #visible: Record<string, HostTensor>;
-  readonly #random: RandomBuffers;
 
   private constructor(
     executable: Executable,
@@ -164,7 +168,6 @@ class Session {
     parameters: Parameter[],
     gradients: GradientPlan,
     results: Record<string, HostTensor>,
-    random: RandomBuffers,
   ) {
     this.#executable = executable;
     this.#inputs = inputs;
@@ -174,7 +177,6 @@ class Session {
     this.#visible = Object.fromEntries(
       Object.entries(results).filter(([name]) => !/^(gradient|scatter):/.test(name)),
     );
-    this.#random = random;
   }
 
   static async create(
@@ -233,13 +235,15 @@ class Session {
       parameters.all().filter((p) => graph.inputs.has(parameterName(p.name))),
       plan,
       results,
-      new RandomBuffers(graph.randomInputs),
     );
   }
 
-  async run(feeds: Feeds, randomness: Randomness): Promise<Record<string, HostTensor>> {
-    this.#random.fill(randomness);
-    const all: Feeds = { ...this.#random.feeds };
+  async run(
+    feeds: Feeds,
+    randomness: Randomness,
+    after?: Promise<unknown>,
+  ): Promise<Record<string, HostTensor>> {
+    const all: Feeds = {};
     for (const { name, shape, values } of this.#parameters) {
       all[parameterName(name)] = { dtype: 'float32', shape, data: values };
     }
@@ -247,7 +251,7 @@ class Session {
     for (const [name, t] of Object.entries(feeds)) if (this.#inputs.has(name)) all[name] = t;
     const { zeroed, scatters, sums } = this.#gradients;
     for (const gradient of zeroed) gradient.fill(0);
-    await this.#executable.run(all, this.#results);
+    await Promise.all([this.#executable.run(all, this.#results, randomness), after]);
     for (const { gradient, part } of sums) for (let i = 0; i < part.length; i++) gradient[i] += part[i];
     for (const { gradient, ids, updates } of scatters) {
       addRows(
@@ -262,35 +266,5 @@ class Session {
 
   release(): Promise<void> {
     return this.#executable.release();
-  }
-}
-
-/** Memory for the random inputs of one session, filled before every run. */
-class RandomBuffers {
-  readonly feeds: Feeds = {};
-  readonly #inputs: { input: RandomInput; data: Float32Array; length: number }[] = [];
-  readonly #arena: Arena;
-
-  constructor(inputs: readonly RandomInput[]) {
-    const lengths = inputs.map((input) => Math.ceil(sizeOf(input.shape) / 4) * 4);
-    this.#arena = createArena(4 * lengths.reduce((a, b) => a + b, 0));
-    let offset = 0;
-    inputs.forEach((input, i) => {
-      const data = new Float32Array(this.#arena.buffer, offset, sizeOf(input.shape));
-      this.#inputs.push({ input, data, length: lengths[i] });
-      this.feeds[input.name] = { dtype: 'float32', shape: input.shape, data };
-      offset += 4 * lengths[i];
-    });
-  }
-
-  fill(at: Randomness): void {
-    for (const { input, data, length } of this.#inputs) {
-      const key = streamKey(at, input.stream);
-      if (input.kind === 'normal') fillNormal(data, key);
-      else {
-        const { threshold, scale } = dropoutParameters(input.rate);
-        this.#arena.kernels.dropoutMask(data.byteOffset, length, key, threshold, scale);
-      }
-    }
   }
 }

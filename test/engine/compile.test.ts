@@ -16,7 +16,7 @@ function counted() {
       const executable = await cpu.load(graph);
       count.loaded++;
       return {
-        run: (feeds, results) => executable.run(feeds, results),
+        run: (...args) => executable.run(...args),
         release: () => {
           count.released++;
           return executable.release();

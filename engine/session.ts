@@ -1,0 +1,78 @@
+import { messageOf, UserError } from '../common/errors.ts';
+import { type Graph, type HostTensor, type RandomInput, sizeOf } from './graph.ts';
+import { encodeOnnx } from './onnx.ts';
+import type { Randomness } from './random.ts';
+import { RandomBuffers } from './random-buffers.ts';
+
+// What runs a graph in onnxruntime. It needs no tfjs, so that threads which only run graphs start quickly.
+
+/** A graph made ready. Inputs and results are host memory, read and written in place. */
+export interface Executable {
+  /** Runs once; `results` are filled (they are allocated by the caller, one for every output). */
+  run(
+    feeds: Record<string, HostTensor>,
+    results: Record<string, HostTensor>,
+    randomness: Randomness,
+  ): Promise<void>;
+  release(): Promise<void>;
+}
+
+/** A graph in the form that onnxruntime reads, and what the engine itself feeds it. */
+export interface Model {
+  onnx: Uint8Array;
+  randomInputs: readonly RandomInput[];
+  /** Whether memory is kept between runs. */
+  arena: boolean;
+}
+
+/** A graph that reads and writes more than this gives its memory back after every run, instead of keeping it. */
+const ARENA_BYTES = 128 * 2 ** 20;
+
+export function modelOf(graph: Graph): Model {
+  const external = [...graph.inputs.values(), ...graph.outputs.values()];
+  const bytes = external.reduce((sum, { shape }) => sum + 4 * sizeOf(shape), 0);
+  return { onnx: encodeOnnx(graph), randomInputs: graph.randomInputs, arena: bytes <= ARENA_BYTES };
+}
+
+export async function openSession(
+  { onnx, randomInputs, arena }: Model,
+  threads: number,
+): Promise<Executable> {
+  const ort = await import('onnxruntime-node');
+  const session = await ort.InferenceSession.create(onnx, {
+    executionProviders: ['cpu'],
+    graphOptimizationLevel: 'all',
+    // Every session has an arena of its own, as large as its largest run: dozens of large graphs would add up.
+    enableCpuMemArena: arena,
+    intraOpNumThreads: threads,
+    interOpNumThreads: 1,
+    logSeverityLevel: 3,
+    // Idle threads that spin steal the cores from the optimizer, from the host code and from other processes.
+    extra: { session: { intra_op: { allow_spinning: '0' } } },
+  }).catch((error) => {
+    throw new UserError(`onnxruntime refused a compiled graph: ${messageOf(error)}`, { cause: error });
+  });
+  const random = new RandomBuffers(randomInputs);
+  // Most inputs and results lie in the same memory at every run.
+  const tensors = new Map<string, InstanceType<typeof ort.Tensor>>();
+  const wrap = (name: string, { dtype, shape, data }: HostTensor) => {
+    const known = tensors.get(name);
+    if (known?.data === data) return known;
+    if (data.length !== sizeOf(shape))
+      throw new UserError(`'${name}' of shape [${shape}] was given ${data.length} elements`);
+    const tensor = new ort.Tensor(dtype, data, shape);
+    tensors.set(name, tensor);
+    return tensor;
+  };
+  const wrapAll = (all: Record<string, HostTensor>) =>
+    Object.fromEntries(Object.entries(all).map(([name, t]) => [name, wrap(name, t)]));
+  return {
+    async run(feeds, results, randomness) {
+      random.fill(randomness);
+      await session.run(wrapAll({ ...feeds, ...random.feeds }), wrapAll(results)).catch((error) => {
+        throw new UserError(`a compiled graph failed: ${messageOf(error)}`, { cause: error });
+      });
+    },
+    release: () => session.release(),
+  };
+}
