@@ -11,8 +11,8 @@ export {
 export { type CrossEntropyOptions, linearCrossEntropy } from './cross-entropy.ts';
 export { type Device, deviceNames, openDevice } from './device.ts';
 export { withRandomness } from './eager.ts';
-export { gru } from './gru.ts';
 export { allocate, type DType, type HostTensor, type Spec, sizeOf } from './graph.ts';
+export { gru } from './gru.ts';
 export { dropout, gelu, l2Normalize, layerNorm, linear, noise } from './ops.ts';
 export {
   cosineSchedule,
@@ -34,5 +34,6 @@ export {
   zeros,
 } from './parameters.ts';
 export type { Randomness } from './random.ts';
+export { compileShards, type Sharded } from './shards.ts';
 export { tf } from './tf.ts';
 export { isTracing } from './tracer.ts';

@@ -1,0 +1,34 @@
+import { type HostArray, type HostTensor, type Spec, sizeOf } from './graph.ts';
+
+const ALIGNMENT = 64;
+
+/** Tensors side by side in one buffer, which threads hand to each other without copying it. */
+export class Parcel {
+  readonly bytes: number;
+  readonly #places: { name: string; spec: Spec; offset: number }[];
+
+  constructor(contents: readonly (readonly [name: string, spec: Spec])[]) {
+    let offset = 0;
+    this.#places = contents.map(([name, { dtype, shape }]) => {
+      const place = { name, spec: { dtype, shape }, offset };
+      const bytes = sizeOf(shape) * (dtype === 'bool' ? 1 : 4);
+      offset += Math.ceil(bytes / ALIGNMENT) * ALIGNMENT;
+      return place;
+    });
+    this.bytes = offset;
+  }
+
+  /** The tensors in `buffer`. */
+  open(buffer: ArrayBuffer): Record<string, HostTensor> {
+    return Object.fromEntries(
+      this.#places.map(({ name, spec, offset }) => [name, { ...spec, data: view(buffer, offset, spec) }]),
+    );
+  }
+}
+
+function view(buffer: ArrayBuffer, offset: number, { dtype, shape }: Spec): HostArray {
+  const length = sizeOf(shape);
+  if (dtype === 'float32') return new Float32Array(buffer, offset, length);
+  if (dtype === 'int32') return new Int32Array(buffer, offset, length);
+  return new Uint8Array(buffer, offset, length);
+}

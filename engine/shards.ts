@@ -1,0 +1,50 @@
+import { type Compiled, compileGradients, type Feeds, type GradientOptions, type Inputs } from './compile.ts';
+import { type Device, openDevice } from './device.ts';
+import type { Randomness } from './random.ts';
+import type { tf } from './tf.ts';
+import { openThread, type ThreadDevice } from './thread.ts';
+
+/** A loss over several parts of a batch. */
+export interface Sharded {
+  /**
+   * Leaves the sum of the parts' gradients where an Optimizer finds it. A part's random draws are those of its number.
+   * @returns the sum of the parts' losses
+   */
+  (parts: readonly Feeds[], randomness: Randomness): Promise<number>;
+  close(): Promise<void>;
+}
+
+/**
+ * Compiles a loss that is a sum over parts of a batch, to be computed side by side: each part on one thread. Small
+ * operations gain little from a second thread, which is woken for each of them; a second part gains all of it. Numbers
+ * depend on how a batch is parted, not on the threads: with one, the parts go one after the other.
+ */
+export function compileShards(
+  loss: (inputs: Inputs) => tf.Scalar,
+  count: number,
+  { threads, ...options }: Omit<GradientOptions, 'device' | 'inputs' | 'accumulate'>,
+): Sharded {
+  const lanes = Math.max(1, Math.min(count, threads ?? 1));
+  const others: ThreadDevice[] = Array.from({ length: lanes - 1 }, openThread);
+  const devices: Device[] = [openDevice('cpu', { threads: 1 }), ...others];
+  // Threads are asked first, so that they are busy before this one is.
+  const shards: Compiled[] = Array.from({ length: count }, (_, i) =>
+    compileGradients(loss, { ...options, device: devices[(i + 1) % lanes], accumulate: i > 0 }),
+  );
+  const run = async (parts: readonly Feeds[], randomness: Randomness) => {
+    let before: Promise<unknown> | undefined;
+    const running = parts.map((feeds, part) => {
+      before = shards[part](feeds, { ...randomness, part }, before);
+      return before as ReturnType<Compiled>;
+    });
+    // A part that fails leaves none running behind it.
+    await Promise.allSettled(running);
+    const results = await Promise.all(running);
+    return results.reduce((sum, { loss }) => sum + loss.data[0], 0);
+  };
+  run.close = async () => {
+    for (const shard of shards) await shard.close();
+    for (const thread of others) await thread.close();
+  };
+  return run;
+}
