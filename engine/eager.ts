@@ -94,6 +94,12 @@ register(
   withCdf((v, cdf) => cdf + (v * Math.exp(-0.5 * v * v)) / Math.sqrt(2 * Math.PI)),
 );
 
+register('HardSigmoid', ({ x }, attrs, make) => {
+  const { slope, offset } = attrs as { slope: number; offset: number };
+  const clipped = valuesOf(x).map((v) => Math.min(Math.max(Math.fround(slope * v) + offset, 0), 1));
+  return make(x.shape, 'float32', clipped);
+});
+
 register('GatherElements', ({ x, indices }, _, make) => {
   const [rows, columns] = x.shape;
   const k = indices.shape[1];

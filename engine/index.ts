@@ -13,7 +13,7 @@ export { type Device, deviceNames, openDevice } from './device.ts';
 export { withRandomness } from './eager.ts';
 export { allocate, type DType, type HostTensor, type Spec, sizeOf } from './graph.ts';
 export { gru } from './gru.ts';
-export { dropout, gelu, l2Normalize, layerNorm, linear, noise } from './ops.ts';
+export { dropout, gelu, hardSigmoid, l2Normalize, layerNorm, linear, noise } from './ops.ts';
 export {
   cosineSchedule,
   linearSchedule,

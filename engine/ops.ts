@@ -75,6 +75,11 @@ export function gelu<T extends tf.Tensor>(x: T): T {
   return op(x) as T;
 }
 
+/** min(max(slope * x + offset, 0), 1), in one pass over x; it has no gradient. */
+export function hardSigmoid<T extends tf.Tensor>(x: T, slope: number, offset: number): T {
+  return runKernel<T>('HardSigmoid', { x }, { slope, offset });
+}
+
 /** Rows scaled to length one. A zero row stays zero and passes no gradient back (its direction is undefined). */
 export function l2Normalize<T extends tf.Tensor>(x: T): T {
   const tiny = 1e-12;

@@ -1,9 +1,7 @@
 import { UserError } from '../common/errors.ts';
-import type { Progress } from '../common/progress.ts';
 import type { Rows } from '../data/dataset.ts';
-import { type Metrics, rankMetrics } from './metrics.ts';
-import { countAbove, countAtLeast, hasNaN, TopItems } from './scan.ts';
-import type { EvalSettings } from './settings.ts';
+import { countAbove, countAtLeast, hasNaN } from './scan.ts';
+import { beats, type Ranking, type RankingOptions, RankTally } from './tally.ts';
 
 /** Whatever gives every item a score for a row. */
 export interface Scorer {
@@ -12,26 +10,29 @@ export interface Scorer {
    * @returns [count, itemCount] row-major, higher is better, valid until the next call
    */
   score(rows: Rows, first: number, count: number): Promise<Float32Array>;
+  /**
+   * Where the rows' targets come among all items, without the scores themselves; where a scorer has it, `rankAll` asks
+   * for scores of few rows only. It must count by the scores that `score` gives.
+   * @param seen of every row, the items that `seenAbove` is about
+   */
+  rank?(rows: Rows, first: number, count: number, seen: ItemLists): Promise<Places>;
 }
 
-export interface RankingOptions extends EvalSettings {
-  /** Also find each row's top items, for coverage and popularity. */
-  lists: boolean;
-  /** [itemCount] training counts; needed for popularity@k. */
-  itemCounts?: Int32Array;
-  progress: Progress;
+/** A list of items for every row of a tile: that of row i is items[offsets[i]..offsets[i + 1]). */
+export interface ItemLists {
+  offsets: Int32Array;
+  items: Int32Array;
 }
 
-export interface Ranking {
-  /** Under the rule that `filterSeen` chose. */
-  metrics: Metrics;
-  /** [rows] 0-based rank of each row's target under that rule. */
+export interface Places {
+  /** [count] how many items beat the row's target; -1 where only the scores can tell. */
   ranks: Int32Array;
-  /** The same metrics under both rules: seen items compete (`kept`), or do not (`filtered`). */
-  seen: { kept: Metrics; filtered: Metrics };
-  /** coverage@k: share of the catalogue in some row's top k; popularity@k: mean training count of recommended items. */
-  listMetrics?: Metrics;
+  /** [count] how many of the row's seen items do. */
+  seenAbove: Int32Array;
 }
+
+/** Bytes of scores that are looked at at once, where that is more than one row. */
+const SCORE_BYTES = 32 << 20;
 
 /**
  * Ranks all items for every row and finds where the target came.
@@ -48,20 +49,29 @@ export async function rankAll(
   scorer: Scorer,
   options: RankingOptions,
 ): Promise<Ranking> {
-  const { itemCount } = dataset;
   const { batchSize, progress } = options;
   const tally = new RankTally(dataset, rows, options);
   const rowCount = rows.target.length;
+  const most = Math.max(1, Math.floor(SCORE_BYTES / (4 * dataset.itemCount)));
   progress.begin('ranking', 'rows', rowCount);
   for (let first = 0; first < rowCount; first += batchSize) {
     const count = Math.min(batchSize, rowCount - first);
-    const tile = await scorer.score(rows, first, count);
-    if (tile.length !== count * itemCount)
-      throw new Error(`the scorer returned ${tile.length} scores for ${count} rows of ${itemCount} items`);
-    for (let i = 0; i < count; i++) {
-      const scores = tile.subarray(i * itemCount, (i + 1) * itemCount);
-      const rank = rankOf(scores, rows.target[first + i]);
-      tally.add(first + i, scores, rank, (top, excluded) => top.scan(scores, excluded));
+    const unplaced = scorer.rank
+      ? addPlaces(tally, first, await scorer.rank(rows, first, count, seenLists(tally, first, count)))
+      : undefined;
+    const needed = (i: number) => options.lists || !unplaced || unplaced.has(i);
+    for (const { from, size } of stretches(count, needed, most)) {
+      const tile = await scorer.score(rows, first + from, size);
+      if (tile.length !== size * dataset.itemCount)
+        throw new Error(
+          `the scorer returned ${tile.length} scores for ${size} rows of ${dataset.itemCount} items`,
+        );
+      for (let i = 0; i < size; i++) {
+        const row = first + from + i;
+        const scores = tile.subarray(i * dataset.itemCount, (i + 1) * dataset.itemCount);
+        tally.addScored(row, scores, rankOf(scores, rows.target[row]));
+        if (options.lists) tally.addList(row, (top, excluded) => top.scan(scores, excluded));
+      }
     }
     progress.advance(first + count, rowCount);
   }
@@ -69,63 +79,38 @@ export async function rankAll(
   return tally.ranking();
 }
 
-/** Gathers the ranks of all rows' targets, one row after the other. */
-export class RankTally {
-  readonly #rows: Rows;
-  readonly #options: RankingOptions;
-  readonly #kept: Int32Array;
-  readonly #filtered: Int32Array;
-  readonly #history: SeenItems;
-  readonly #top: TopItems | undefined;
-  readonly #listed: ListCounter;
-
-  /** @throws UserError where there are no rows */
-  constructor(
-    { pool, itemCount }: { pool: Int32Array; itemCount: number },
-    rows: Rows,
-    options: RankingOptions,
-  ) {
-    const { topk, lists, itemCounts } = options;
-    const rowCount = rows.target.length;
-    if (!rowCount) throw new UserError('there are no rows to evaluate: this split of the dataset is empty');
-    this.#rows = rows;
-    this.#options = options;
-    this.#kept = new Int32Array(rowCount);
-    this.#filtered = new Int32Array(rowCount);
-    this.#history = new SeenItems(pool, itemCount);
-    this.#top = lists ? new TopItems(Math.min(Math.max(...topk), itemCount)) : undefined;
-    this.#listed = new ListCounter(topk, itemCount, itemCounts);
+/** The seen items of the rows [first, first + count). */
+function seenLists(tally: RankTally, first: number, count: number): ItemLists {
+  const offsets = new Int32Array(count + 1);
+  const items: number[] = [];
+  for (let i = 0; i < count; i++) {
+    for (const item of tally.seenItems(first + i)) items.push(item);
+    offsets[i + 1] = items.length;
   }
+  return { offsets, items: Int32Array.from(items) };
+}
 
-  /**
-   * @param scores [itemCount] of the row
-   * @param rank how many items beat the row's target
-   * @param list finds the row's top items, without those `excluded`
-   */
-  add(
-    row: number,
-    scores: Float32Array,
-    rank: number,
-    list: (top: TopItems, excluded: ((item: number) => boolean) | undefined) => void,
-  ): void {
-    const history = this.#history;
-    history.enter(this.#rows, row);
-    this.#kept[row] = rank;
-    this.#filtered[row] = rank - history.countBeating(scores, this.#rows.target[row]);
-    if (!this.#top) return;
-    list(this.#top, this.#options.filterSeen ? (item) => history.has(item) : undefined);
-    this.#listed.add(this.#top);
+/** Takes in what is known of the rows from `first` on; returns the places in the tile of those that are not known. */
+function addPlaces(tally: RankTally, first: number, { ranks, seenAbove }: Places): Set<number> {
+  const unplaced = new Set<number>();
+  for (let i = 0; i < ranks.length; i++) {
+    if (ranks[i] < 0) unplaced.add(i);
+    else tally.add(first + i, ranks[i], seenAbove[i]);
   }
+  return unplaced;
+}
 
-  ranking(): Ranking {
-    const { topk, filterSeen, lists } = this.#options;
-    const seen = { kept: rankMetrics(this.#kept, topk), filtered: rankMetrics(this.#filtered, topk) };
-    return {
-      metrics: filterSeen ? seen.filtered : seen.kept,
-      ranks: filterSeen ? this.#filtered : this.#kept,
-      seen,
-      ...(lists && { listMetrics: this.#listed.metrics() }),
-    };
+/** The stretches of 0..count-1 for which `needed` holds, cut into pieces of at most `most`. */
+function* stretches(
+  count: number,
+  needed: (i: number) => boolean,
+  most: number,
+): Generator<{ from: number; size: number }> {
+  for (let from = 0; from < count; ) {
+    let end = from;
+    while (end < count && end - from < most && needed(end)) end++;
+    if (end > from) yield { from, size: end - from };
+    from = Math.max(end, from + 1);
   }
 }
 
@@ -147,85 +132,3 @@ function countBothInfinities(scores: Float32Array, target: number): number {
   for (let item = 0; item < scores.length; item++) if (beats(scores, item, target)) rank++;
   return rank;
 }
-
-/** Whether `item` comes before `target`: by its score, or, where the scores are equal, by its id. */
-export function beats(scores: Float32Array, item: number, target: number): boolean {
-  return scores[item] > scores[target] || (scores[item] === scores[target] && item < target);
-}
-
-/** The distinct items of one row's history, without its target. */
-class SeenItems {
-  readonly #pool: Int32Array;
-  /** [itemCount] the last row that has seen the item. */
-  readonly #row: Int32Array;
-  #items: number[] = [];
-  #current = -1;
-
-  constructor(pool: Int32Array, itemCount: number) {
-    this.#pool = pool;
-    this.#row = new Int32Array(itemCount).fill(-1);
-  }
-
-  enter(rows: Rows, row: number): void {
-    this.#current = row;
-    this.#items = [];
-    for (let p = rows.start[row]; p < rows.end[row]; p++) {
-      const item = this.#pool[p];
-      if (item === rows.target[row] || this.#row[item] === row) continue;
-      this.#row[item] = row;
-      this.#items.push(item);
-    }
-  }
-
-  has(item: number): boolean {
-    return this.#row[item] === this.#current;
-  }
-
-  countBeating(scores: Float32Array, target: number): number {
-    let count = 0;
-    for (const item of this.#items) if (beats(scores, item, target)) count++;
-    return count;
-  }
-}
-
-/** Gathers what the top-k lists of all rows say of the catalogue. */
-class ListCounter {
-  readonly #topk: readonly number[];
-  readonly #itemCounts: Int32Array | undefined;
-  /** [itemCount] best 0-based position of the item in any list. */
-  readonly #bestPosition: Int32Array;
-  /** [longest k] sum of training counts, and number of items, at each position. */
-  readonly #countSum: Float64Array;
-  readonly #filled: Float64Array;
-
-  constructor(topk: readonly number[], itemCount: number, itemCounts?: Int32Array) {
-    const longest = Math.max(...topk);
-    this.#topk = topk;
-    this.#itemCounts = itemCounts;
-    this.#bestPosition = new Int32Array(itemCount).fill(longest);
-    this.#countSum = new Float64Array(longest);
-    this.#filled = new Float64Array(longest);
-  }
-
-  add({ items, size }: { items: Int32Array; size: number }): void {
-    for (let position = 0; position < size; position++) {
-      const item = items[position];
-      if (position < this.#bestPosition[item]) this.#bestPosition[item] = position;
-      this.#filled[position]++;
-      if (this.#itemCounts) this.#countSum[position] += this.#itemCounts[item];
-    }
-  }
-
-  metrics(): Metrics {
-    const metrics: Metrics = {};
-    for (const k of this.#topk) {
-      let covered = 0;
-      for (const position of this.#bestPosition) if (position < k) covered++;
-      metrics[`coverage@${k}`] = covered / this.#bestPosition.length;
-      if (this.#itemCounts) metrics[`popularity@${k}`] = sum(this.#countSum, k) / (sum(this.#filled, k) || 1);
-    }
-    return metrics;
-  }
-}
-
-const sum = (values: Float64Array, length: number) => values.subarray(0, length).reduce((a, b) => a + b, 0);

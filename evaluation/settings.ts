@@ -16,8 +16,8 @@ export const evalSettings = z.strictObject({
   batchSize: z
     .int()
     .positive()
-    .default(128)
-    .describe('rows a scoring tile; a tile takes 4 bytes x rows x items of memory'),
+    .default(256)
+    .describe('rows ranked at once; whole scores are never held of more than 32 MiB'),
 });
 
 export type EvalSettings = z.output<typeof evalSettings>;

@@ -1,7 +1,7 @@
 import { UserError } from '../common/errors.ts';
 import type { Rows } from '../data/dataset.ts';
-import { beats, type Ranking, type RankingOptions, RankTally } from './ranking.ts';
 import type { TopItems } from './scan.ts';
+import { beats, type Ranking, type RankingOptions, RankTally } from './tally.ts';
 
 /** Scores that are the same for all rows, but for a few items a row. */
 export interface SparseScores {
@@ -36,7 +36,8 @@ export function rankSparse(
     const history = dataset.pool.subarray(rows.start[row], rows.end[row]);
     const changed = rescore?.(history, scores) ?? [];
     const rank = order.rankOf(rows.target[row], scores, changed);
-    tally.add(row, scores, rank, (top, excluded) => order.list(top, scores, changed, excluded));
+    tally.addScored(row, scores, rank);
+    if (options.lists) tally.addList(row, (top, excluded) => order.list(top, scores, changed, excluded));
     for (const item of changed) scores[item] = base[item];
     if (row % 128 === 127) progress.advance(row + 1, rowCount);
   }

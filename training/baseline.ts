@@ -1,7 +1,7 @@
 import type { Dataset } from '../data/dataset.ts';
 import { byPopularity, type Metrics } from '../evaluation/metrics.ts';
-import type { Ranking, RankingOptions } from '../evaluation/ranking.ts';
 import { rankSparse } from '../evaluation/sparse.ts';
+import type { Ranking, RankingOptions } from '../evaluation/tally.ts';
 import { models } from '../models/index.ts';
 
 /** What a yardstick reaches on the test rows: the figures that a run has of its model, under the same names. */

@@ -1,8 +1,9 @@
 import type { Dataset, Rows } from '../data/dataset.ts';
 import { targetCounts } from '../data/inspect.ts';
 import { byPopularity, type Metrics } from '../evaluation/metrics.ts';
-import { type Ranking, rankAll } from '../evaluation/ranking.ts';
+import { rankAll } from '../evaluation/ranking.ts';
 import { rankSparse } from '../evaluation/sparse.ts';
+import type { Ranking } from '../evaluation/tally.ts';
 import { type BaselineResult, evaluateBaselines } from './baseline.ts';
 import type { TrainingState } from './checkpoint.ts';
 import { type Experiment, reportedTopk } from './experiment.ts';

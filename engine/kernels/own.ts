@@ -32,6 +32,13 @@ kernel('GeluSlope', ({ x }, { graph, name }) => {
   return tracer.tensor(graph.emit('Add', [cdf, density]), x.shape);
 });
 
+kernel<{ slope: number; offset: number }>('HardSigmoid', ({ x }, { graph, attrs, name }) =>
+  tracer.tensor(
+    graph.emit('HardSigmoid', [name(x)], { alpha: { float: attrs.slope }, beta: { float: attrs.offset } }),
+    x.shape,
+  ),
+);
+
 // softmax(q.k^T).v: onnxruntime goes through it tile by tile in cache, and never holds the weights as a whole.
 kernel('SoftmaxAttention', ({ q, k, v }, { graph, name }) => {
   const batched = (t: TensorInfo) => graph.emit('Reshape', [name(t), graph.ints([1, ...t.shape])]);

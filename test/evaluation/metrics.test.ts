@@ -111,7 +111,7 @@ test('buckets of target popularity', () => {
 });
 
 test('settings: defaults of the paper, unknown keys and empty lists refused', () => {
-  assert.equal(evalSettings.parse({}), { topk: [10, 50], filterSeen: false, batchSize: 128 });
+  assert.equal(evalSettings.parse({}), { topk: [10, 50], filterSeen: false, batchSize: 256 });
   for (const bad of [{ topK: [10] }, { topk: [] }, { topk: [0] }, { topk: [2.5] }, { batchSize: 0 }])
     assert.not.ok(evalSettings.safeParse(bad).success);
   for (const field of Object.values(evalSettings.shape)) assert.ok(field.description);

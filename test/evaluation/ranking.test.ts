@@ -5,8 +5,9 @@ import { Cancelled, UserError } from '../../common/errors.ts';
 import { Progress } from '../../common/progress.ts';
 import { type Random, seeded } from '../../common/random.ts';
 import type { Rows } from '../../data/dataset.ts';
-import { type RankingOptions, rankAll, type Scorer } from '../../evaluation/ranking.ts';
+import { rankAll, type Scorer } from '../../evaluation/ranking.ts';
 import { rankSparse } from '../../evaluation/sparse.ts';
+import type { RankingOptions } from '../../evaluation/tally.ts';
 import popularity from '../../models/popularity.ts';
 
 const options: RankingOptions = {

@@ -1,5 +1,13 @@
-import { dropout, gelu, layerNorm, linearCrossEntropy, noise, tf } from '../../../engine/index.ts';
-import { type Case, floats, ints } from '../support/agree.ts';
+import {
+  dropout,
+  gelu,
+  hardSigmoid,
+  layerNorm,
+  linearCrossEntropy,
+  noise,
+  tf,
+} from '../../../engine/index.ts';
+import { type Case, floats, ints, vector } from '../support/agree.ts';
 
 // The engine's own kernels against their eager forms; ops.test.ts holds both against plain tf operations.
 export const own: Case[] = [
@@ -11,9 +19,22 @@ export const own: Case[] = [
       tolerance: 1e-4,
     },
     { name: `gelu [${shape}]`, fn: (x) => gelu(x), inputs: [floats(shape, { low: -5, high: 5 })] },
+    {
+      name: `hardSigmoid [${shape}]`,
+      fn: (x) => hardSigmoid(x, 0.4, 0.3),
+      inputs: [floats(shape)],
+      gradient: false,
+    },
     { name: `dropout [${shape}]`, fn: (x) => dropout(dropout(x, 0.4), 0.1), inputs: [floats(shape)] },
     { name: `noise [${shape}]`, fn: (x) => noise(x.shape), inputs: [floats(shape)], gradient: false },
   ]),
+  {
+    name: 'hardSigmoid as a comparison with zero',
+    fn: (x) => hardSigmoid(x, 2 ** 126, 2 ** -10),
+    inputs: [vector(0, -0, 1, -1, 2 ** -105, -(2 ** -105), 3e38, -3e38, 1e-7, -1e-7)],
+    gradient: false,
+    tolerance: 0,
+  },
   ...[undefined, 4, 7].map(
     (chunk): Case => ({
       name: `linearCrossEntropy, ${chunk ?? 'all'} rows at once`,
