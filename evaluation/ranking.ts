@@ -16,6 +16,20 @@ export interface Scorer {
    * @param seen of every row, the items that `seenAbove` is about
    */
   rank?(rows: Rows, first: number, count: number, seen: ItemLists): Promise<Places>;
+  /**
+   * Few items for each of the rows, among them its k best ones by `score`; undefined where only the scores can tell.
+   * Asked of scorers that have `rank`, too.
+   */
+  shortlist?(rows: Rows, first: number, count: number, k: number): Promise<Shortlists | undefined>;
+}
+
+/** Items of each row of a tile, in any order, and their scores. */
+export interface Shortlists {
+  /** [count, width] */
+  items: Int32Array;
+  /** [count, width] */
+  scores: Float32Array;
+  width: number;
 }
 
 /** A list of items for every row of a tile: that of row i is items[offsets[i]..offsets[i + 1]). */
@@ -56,10 +70,15 @@ export async function rankAll(
   progress.begin('ranking', 'rows', rowCount);
   for (let first = 0; first < rowCount; first += batchSize) {
     const count = Math.min(batchSize, rowCount - first);
+    const seen = seenLists(tally, first, count);
     const unplaced = scorer.rank
-      ? addPlaces(tally, first, await scorer.rank(rows, first, count, seenLists(tally, first, count)))
+      ? addPlaces(tally, first, await scorer.rank(rows, first, count, seen))
       : undefined;
-    const needed = (i: number) => options.lists || !unplaced || unplaced.has(i);
+    const k = tally.listLength + (options.filterSeen ? longest(seen) : 0);
+    const shortlists = k && unplaced ? await scorer.shortlist?.(rows, first, count, k) : undefined;
+    const listed = (i: number) => shortlists !== undefined && !unplaced!.has(i);
+    if (shortlists) addShortlists(tally, first, count, shortlists, listed);
+    const needed = (i: number) => !unplaced || unplaced.has(i) || (options.lists && !listed(i));
     for (const { from, size } of stretches(count, needed, most)) {
       const tile = await scorer.score(rows, first + from, size);
       if (tile.length !== size * dataset.itemCount)
@@ -98,6 +117,26 @@ function addPlaces(tally: RankTally, first: number, { ranks, seenAbove }: Places
     else tally.add(first + i, ranks[i], seenAbove[i]);
   }
   return unplaced;
+}
+
+const longest = ({ offsets }: ItemLists) =>
+  offsets.reduce((most, end, i) => Math.max(most, end - (offsets[i - 1] ?? 0)), 0);
+
+function addShortlists(
+  tally: RankTally,
+  first: number,
+  count: number,
+  { items, scores, width }: Shortlists,
+  listed: (i: number) => boolean,
+): void {
+  for (let i = 0; i < count; i++) {
+    if (!listed(i)) continue;
+    tally.addList(first + i, (top, excluded) => {
+      top.clear();
+      for (let place = i * width; place < (i + 1) * width; place++)
+        if (!excluded?.(items[place])) top.offer(items[place], scores[place]);
+    });
+  }
 }
 
 /** The stretches of 0..count-1 for which `needed` holds, cut into pieces of at most `most`. */

@@ -1,10 +1,11 @@
 import type { Dataset, Rows } from '../data/dataset.ts';
 import { type Compiled, type CompileOptions, compile, type HostTensor, tf } from '../engine/index.ts';
-import type { ItemLists, Places, Scorer } from '../evaluation/ranking.ts';
+import type { ItemLists, Places, Scorer, Shortlists } from '../evaluation/ranking.ts';
 import type { Recommender } from '../models/index.ts';
 import { HistoryEncoder } from './histories.ts';
 import { candidates, catalogue, type TextTable } from './objective.ts';
 import { PlaceFinder } from './places.ts';
+import { TopFinder } from './tops.ts';
 import { ItemTower } from './tower.ts';
 
 const MODE = { training: false };
@@ -30,6 +31,7 @@ export class ModelScorer implements Scorer {
   readonly #itemVectors: { compute(): Promise<ItemVectors>; close(): Promise<void> };
   readonly #histories: HistoryEncoder;
   readonly #places: PlaceFinder;
+  readonly #tops: TopFinder;
   readonly #product: Compiled;
   #items: ItemVectors | undefined;
   /** Vectors [count, d] of the rows from `first` on. */
@@ -50,6 +52,7 @@ export class ModelScorer implements Scorer {
         : atOnce(model, dataset.itemCount, text, options);
     this.#histories = new HistoryEncoder(model, dataset, text, maxHistory, options);
     this.#places = new PlaceFinder(options);
+    this.#tops = new TopFinder(options);
     this.#product = compile(
       ({ queries, candidates }) => ({
         scores: tf.matMul(queries as tf.Tensor2D, candidates as tf.Tensor2D, false, true),
@@ -62,6 +65,7 @@ export class ModelScorer implements Scorer {
   async refresh(): Promise<void> {
     this.#items = await this.#itemVectors.compute();
     this.#places.follow(this.#items.candidates);
+    this.#tops.follow(this.#items.candidates);
     this.#encoded = undefined;
   }
 
@@ -84,6 +88,10 @@ export class ModelScorer implements Scorer {
     return this.#places.find(queries, rows.target.subarray(first, first + count), seen, this.#tile);
   }
 
+  async shortlist(rows: Rows, first: number, count: number, k: number): Promise<Shortlists | undefined> {
+    return this.#tops.find(await this.#queries(rows, first, count), k);
+  }
+
   /** [count, d] the vectors after the rows' histories. */
   async #queries(rows: Rows, first: number, count: number): Promise<Float32Array> {
     const known = this.#encoded;
@@ -98,7 +106,8 @@ export class ModelScorer implements Scorer {
   }
 
   async close(): Promise<void> {
-    for (const part of [this.#itemVectors, this.#histories, this.#places, this.#product]) await part.close();
+    for (const part of [this.#itemVectors, this.#histories, this.#places, this.#tops, this.#product])
+      await part.close();
   }
 }
 

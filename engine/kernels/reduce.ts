@@ -44,6 +44,17 @@ for (const name of ['ArgMax', 'ArgMin']) {
   });
 }
 
+// Equal elements come in the order of their places.
+kernel<{ k: number; sorted: boolean }>('TopK', ({ x }, { graph, attrs, name }) => {
+  const [values, indices] = graph.emitMany('TopK', 2, [name(x), graph.ints([attrs.k])], {
+    axis: -1,
+    sorted: attrs.sorted ? 1 : 0,
+  });
+  const shape = [...x.shape.slice(0, -1), attrs.k];
+  const places = graph.emit('Cast', [indices], { to: ONNX_TYPE.int32 });
+  return [tracer.tensor(values, shape, x.dtype), tracer.tensor(places, shape, 'int32')];
+});
+
 kernel<{ dim: number }>('Softmax', ({ logits }, { graph, attrs, name }) =>
   tracer.tensor(
     graph.emit('Softmax', [name(logits)], { axis: axesOf(attrs.dim, logits.shape)[0] }),

@@ -8,6 +8,7 @@ import { rankAll, type Scorer } from '../../evaluation/ranking.ts';
 import type { RankingOptions } from '../../evaluation/tally.ts';
 import { PlaceFinder } from '../../training/places.ts';
 import { ModelScorer } from '../../training/scorer.ts';
+import { TopFinder } from '../../training/tops.ts';
 import { build, DEVICES, ITEMS, stir, textFor, variants } from '../models/support.ts';
 import { randomDataset } from './support.ts';
 
@@ -15,7 +16,7 @@ const options: RankingOptions = {
   topk: [1, 10],
   filterSeen: false,
   batchSize: 16,
-  lists: false,
+  lists: true,
   progress: new Progress(),
 };
 
@@ -69,6 +70,9 @@ function make({ items, d, rows: rowCount, draw, duplicates = 0 }: Case) {
       seen,
       16,
     );
+  const tops = new TopFinder({ device: DEVICES[1] });
+  const shortlist: Scorer['shortlist'] = (_, first, count, k) =>
+    tops.find(queries.subarray(first * d, (first + count) * d), k);
   /** Where seen items compete, and where they do not. */
   const bothRankings = async (scorer: Scorer) => {
     const rankings = [];
@@ -80,6 +84,7 @@ function make({ items, d, rows: rowCount, draw, duplicates = 0 }: Case) {
   return {
     table,
     queries,
+    pool,
     rows,
     /** Rows whose scores the last call of `places` asked for. */
     scored,
@@ -88,9 +93,11 @@ function make({ items, d, rows: rowCount, draw, duplicates = 0 }: Case) {
       scored.length = 0;
       finder.follow({ dtype: 'float32', shape: [items, d], data: table });
       try {
-        return await bothRankings({ score, rank });
+        tops.follow({ dtype: 'float32', shape: [items, d], data: table });
+        return await bothRankings({ score, rank, shortlist });
       } finally {
         await finder.close();
+        await tops.close();
       }
     },
   };
@@ -119,7 +126,7 @@ for (const [name, given] of Object.entries<Case>({
 
 test('few rows need their scores, where vectors are of real numbers', async () => {
   for (const d of [32, 100, 150, 300]) {
-    const made = make({ items: 3000, d, rows: 64, draw: (random) => random.uniform() - 0.5 });
+    const made = make({ items: 5000, d, rows: 64, draw: (random) => random.uniform() - 0.5 });
     const [kept, filtered] = await made.places();
     assert.is(made.scored.length, 0, `${d}: ${made.scored}`);
     assert.ok(kept.ranks.every((rank, i) => rank >= filtered.ranks[i] && filtered.ranks[i] >= 0));
@@ -202,6 +209,22 @@ test('what is not finite, too large, or too small goes through the scores', asyn
   infinite.table[11] = -inf;
   const expected = await infinite.scores();
   assert.equal(await infinite.places(), expected);
+});
+
+test('lists come from short lists, or from the scores of rows that have no place', async () => {
+  for (const duplicates of [0, 0.1]) {
+    const made = make({ items: 4501, d: 6, rows: 100, draw: whole(300), duplicates });
+    // One item is high in many lists, and every row with a history has seen it.
+    made.table.fill(300, 5 * 6, 6 * 6);
+    for (let p = 0; p < made.pool.length; p += 40) made.pool[p] = 5;
+    const [kept, filtered] = await made.scores();
+    const [keptPlaces, filteredPlaces] = await made.places();
+    assert.ok(kept.listMetrics?.['coverage@10']);
+    assert.not.equal(kept.listMetrics, filtered.listMetrics);
+    assert.equal(keptPlaces, kept);
+    assert.equal(filteredPlaces, filtered);
+    assert.ok(made.scored.length < 100);
+  }
 });
 
 for (const variant of variants()) {

@@ -93,6 +93,19 @@ export const reduce: Case[] = [
   ...all,
   ...ranked,
   ...softmaxes,
+  ...[true, false].map(
+    (sorted): Case => ({
+      name: `topk, sorted: ${sorted}`,
+      // Their order is open where they are not sorted.
+      fn: (x) => {
+        const { values, indices } = tf.topk(x, 3, sorted);
+        return sorted ? [values, indices] : [tf.sum(values, -1), tf.sum(indices, -1)];
+      },
+      inputs: [floats([4, 7])],
+      gradient: false,
+    }),
+  ),
+  { name: 'topk of ties', fn: (x) => tf.topk(x, 5).indices, inputs: [ints([6, 40])], gradient: false },
   ...cumulative,
   { name: 'sum of booleans', fn: (x) => [tf.sum(x, 0), tf.sum(x)], inputs: [bools([5, 4])] },
   { name: 'mean of booleans', fn: (x) => tf.mean(x, 1), inputs: [bools([5, 4])] },
