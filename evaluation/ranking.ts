@@ -18,7 +18,7 @@ export interface Scorer {
   rank?(rows: Rows, first: number, count: number, seen: ItemLists): Promise<Places>;
   /**
    * Few items for each of the rows, among them its k best ones by `score`; undefined where only the scores can tell.
-   * Asked of scorers that have `rank`, too.
+   * Without it, or without `rank`, lists take all scores.
    */
   shortlist?(rows: Rows, first: number, count: number, k: number): Promise<Shortlists | undefined>;
 }
@@ -71,12 +71,14 @@ export async function rankAll(
   for (let first = 0; first < rowCount; first += batchSize) {
     const count = Math.min(batchSize, rowCount - first);
     const seen = seenLists(tally, first, count);
-    const unplaced = scorer.rank
-      ? addPlaces(tally, first, await scorer.rank(rows, first, count, seen))
-      : undefined;
     const k = tally.listLength + (options.filterSeen ? longest(seen) : 0);
-    const shortlists = k && unplaced ? await scorer.shortlist?.(rows, first, count, k) : undefined;
-    const listed = (i: number) => shortlists !== undefined && !unplaced!.has(i);
+    const shortlists = options.lists ? await scorer.shortlist?.(rows, first, count, k) : undefined;
+    // Where lists need all scores, ranks follow from them.
+    const unplaced =
+      scorer.rank && (shortlists || !options.lists)
+        ? addPlaces(tally, first, await scorer.rank(rows, first, count, seen))
+        : undefined;
+    const listed = (i: number) => shortlists !== undefined && unplaced?.has(i) === false;
     if (shortlists) addShortlists(tally, first, count, shortlists, listed);
     const needed = (i: number) => !unplaced || unplaced.has(i) || (options.lists && !listed(i));
     for (const { from, size } of stretches(count, needed, most)) {

@@ -135,4 +135,5 @@ function inChunks(tower: ItemTower) {
   };
 }
 
-const powerOfTwo = (n: number) => 2 ** Math.ceil(Math.log2(n));
+/** The next power of two, from two on: one row alone onnxruntime multiplies in another way, and rounds otherwise. */
+const powerOfTwo = (n: number) => 2 ** Math.max(1, Math.ceil(Math.log2(n)));

@@ -60,7 +60,9 @@ export class TopFinder {
     const restItems = items - groups * GROUP;
     const width = wanted * GROUP + restItems;
     const found = { items: new Int32Array(count * width), scores: new Float32Array(count * width), width };
-    const tile = 2 ** Math.max(0, Math.floor(Math.log2(SCORE_BYTES / (4 * items))));
+    // One row alone onnxruntime multiplies in another way, and rounds otherwise.
+    const most = Math.max(1, Math.floor(Math.log2(SCORE_BYTES / (4 * items))));
+    const tile = 2 ** Math.min(most, Math.max(1, Math.ceil(Math.log2(count))));
     for (let first = 0; first < count; first += tile) {
       const rows = Math.min(tile, count - first);
       const result = await this.#best({

@@ -114,6 +114,25 @@ test('many rows, in several batches of encoding, and two splits in turn', async 
   built.parameters.dispose();
 });
 
+test('a row has the same scores to the last bit, alone and among others', async () => {
+  const { definition } = variantNamed('sasrec');
+  const built = build({ name: 'wide', definition, settings: {} }, { maxHistory: MAX_HISTORY });
+  const dataset = randomDataset([4, 30, 9]);
+  const scorer = new ModelScorer(built.model, dataset, undefined, MAX_HISTORY, {
+    ...built,
+    device: DEVICES[1],
+  });
+  await scorer.refresh();
+  const tile = (await scorer.score(dataset.test, 0, 30)).slice();
+  for (const count of [1, 2, 3, 16])
+    assert.equal(
+      (await scorer.score(dataset.test, 5, count)).slice(),
+      tile.slice(5 * ITEMS, (5 + count) * ITEMS),
+    );
+  await scorer.close();
+  built.parameters.dispose();
+});
+
 test('changed parameters count after a refresh', async () => {
   const variant = variantNamed('unisrec inductive shared');
   const built = build(variant, { maxHistory: MAX_HISTORY });
