@@ -3,6 +3,8 @@ import type { Shortlists } from '../evaluation/ranking.ts';
 
 /** Items of a group, of which the best one speaks for all. */
 const GROUP = 16;
+/** Ranks are found by a product of their own; beyond this width it costs more than a copy of all scores and a look at them. */
+const WIDEST = 128;
 /** Bytes of the scores that a graph holds at once. */
 const SCORE_BYTES = 64 << 20;
 
@@ -56,7 +58,7 @@ export class TopFinder {
     const count = queries.length / d;
     const groups = Math.floor(items / GROUP);
     const wanted = 2 ** Math.ceil(Math.log2(k));
-    if (wanted * 4 > groups) return undefined;
+    if (wanted * 4 > groups || d > WIDEST) return undefined;
     const restItems = items - groups * GROUP;
     const width = wanted * GROUP + restItems;
     const found = { items: new Int32Array(count * width), scores: new Float32Array(count * width), width };

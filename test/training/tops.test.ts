@@ -50,6 +50,7 @@ for (const [items, d, rows, k, most] of [
 test('where the list would be long, the scores are to be looked at', async () => {
   assert.is((await bothTops({ items: 1000, d: 3, rows: 2, k: 20, most: 3 })).found, undefined);
   assert.is((await bothTops({ items: 3, d: 3, rows: 2, k: 1, most: 3 })).found, undefined);
+  assert.is((await bothTops({ items: 5000, d: 200, rows: 2, k: 5, most: 3 })).found, undefined);
 });
 
 test.run();
