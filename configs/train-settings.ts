@@ -36,6 +36,14 @@ export const trainSettings = z.strictObject({
     .describe(
       'a sample a row, or one causal pass for all rows of a sequence (the same loss); auto takes the cheaper',
     ),
+  parts: z
+    .int()
+    .nonnegative()
+    .max(64)
+    .default(0)
+    .describe(
+      'parts of a batch that are computed side by side, a thread each; 0: two for small models of ids, else one',
+    ),
   maxHistory: z.int().positive().default(50).describe('latest items of a history that a model sees'),
   checkpointSeconds: z
     .number()

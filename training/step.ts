@@ -1,10 +1,12 @@
 import type { LossSettings } from '../configs/train-settings.ts';
+import { partsOf } from '../data/batch-parts.ts';
 import type { Batch } from '../data/batches.ts';
 import type { Dataset } from '../data/dataset.ts';
 import { targetCounts } from '../data/inspect.ts';
 import {
   type Compiled,
   compileGradients,
+  compileShards,
   type Device,
   type Feeds,
   gradientOf,
@@ -14,6 +16,7 @@ import {
   type Parameters,
   type Randomness,
   type RowGradients,
+  type Sharded,
   tf,
 } from '../engine/index.ts';
 import type { Items, Recommender } from '../models/index.ts';
@@ -45,8 +48,18 @@ export interface StepOptions {
   dataset: Pick<Dataset, 'itemCount' | 'train'>;
   text: TextTable;
   loss: LossSettings;
+  /** Parts of a batch that are computed side by side; 0 for as many as suit the model. */
+  parts?: number;
   seed: number;
   device: Device;
+}
+
+/** Models of up to so many elements run in two parts: copying parameters and gradients costs next to nothing. */
+const SMALL_MODEL = 500_000;
+
+function partsFor({ parts = 0, text, parameters }: StepOptions): number {
+  // The item side of a model with texts would run once in every part.
+  return parts || (!text && parameters.size <= SMALL_MODEL ? 2 : 1);
 }
 
 /**
@@ -60,8 +73,9 @@ export function trainingStep(
   const { model, loss, text, dataset } = options;
   if (model.loss) return new WholeStep(options);
   if (loss.type === 'sampled') return new SampledStep(options);
-  const large = dataset.itemCount > largeCatalogue;
-  return text && large ? new TowerStep(options, text, chunkItems) : new WholeStep(options);
+  if (text && dataset.itemCount > largeCatalogue) return new TowerStep(options, text, chunkItems);
+  const parts = partsFor(options);
+  return parts > 1 ? new PartsStep(options, parts) : new WholeStep(options);
 }
 
 /** Everything in one graph. */
@@ -77,6 +91,34 @@ class WholeStep implements TrainingStep {
   async run(batch: Batch, at: Randomness, extra: Feeds = {}) {
     const { loss } = await this.#gradients({ ...feedsOf(batch, this.#text), ...extra }, at);
     return { loss: loss.data[0], rows: [] };
+  }
+
+  close(): Promise<void> {
+    return this.#gradients.close();
+  }
+}
+
+/** Everything in one graph for every part of the batch, the parts side by side. */
+class PartsStep implements TrainingStep {
+  readonly #gradients: Sharded;
+  readonly #text: TextTable;
+  readonly #parts: number;
+
+  constructor({ model, dataset, text, parameters, device }: StepOptions, parts: number) {
+    this.#text = text;
+    this.#parts = parts;
+    const loss = trainingLoss(model, dataset.itemCount);
+    this.#gradients = compileShards(loss, parts, { parameters, threads: device.threads });
+  }
+
+  async run(batch: Batch, at: Randomness) {
+    // A batch of fewer rows than parts is left whole.
+    const parts = partsOf(batch, Math.min(this.#parts, batch.rows));
+    const loss = await this.#gradients(
+      parts.map((part) => feedsOf(part, this.#text)),
+      at,
+    );
+    return { loss, rows: [] };
   }
 
   close(): Promise<void> {

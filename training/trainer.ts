@@ -71,7 +71,7 @@ export class Trainer {
     const mode = model.loss ? 'rows' : settings.windows;
     const windows = planWindows(dataset.train, settings.maxHistory, mode);
     this.#batches = new Batches(dataset.pool, windows, settings.batchSize);
-    this.#step = trainingStep(options);
+    this.#step = trainingStep({ ...options, parts: settings.parts });
     this.optimizer = new Optimizer(parameters, {
       type: settings.optimizer,
       learningRate: settings.learningRate,
