@@ -3,7 +3,7 @@ import { tf } from './tf.ts';
 
 const CHUNK_BYTES = 16 * 2 ** 20;
 const LEAST_ROWS = 256;
-/** Logits of at most this size are computed once and kept, chunk by chunk; more of them, tile by tile and twice. */
+/** Where the smallest chunk's logits are larger than this, they are computed tile by tile and twice. */
 const KEPT_BYTES = 48 * 2 ** 20;
 /** The least probability of a target that a loss counts: about 69 nats. */
 const LEAST_PROBABILITY = 1e-30;
@@ -58,7 +58,8 @@ export function linearCrossEntropy(
   { form, chunk }: CrossEntropyOptions = {},
 ): tf.Scalar {
   const [rows, count] = [h.shape[0], items.shape[0]];
-  const tiles = form ? form === 'tiles' : chunk === undefined && 4 * rows * count > KEPT_BYTES;
+  const smallest = 4 * Math.min(rows, LEAST_ROWS) * count;
+  const tiles = form ? form === 'tiles' : chunk === undefined && smallest > KEPT_BYTES;
   const step = chunk ?? Math.max(LEAST_ROWS, Math.floor(CHUNK_BYTES / (4 * count)));
   const op = tf.customGrad((...args) => {
     const [h, items] = args as tf.Tensor2D[];
