@@ -144,6 +144,10 @@ async function openTrained(run: TrainedRun, progress: Progress, start: boolean):
     parameters,
   });
   const model = comparedAs(built, run.loss);
+  if (model.loss && run.loss.type !== 'full')
+    progress.warning(
+      `${definition.name} trains with a loss of its own here: loss.type=${run.loss.type} (from ${run.origins['loss.type']}) has no effect`,
+    );
   if (start && init) await startFrom(init, parameters, progress);
   const dropRate = model.augmentation?.dropWords ?? 0;
   const droppedText =
