@@ -3,16 +3,17 @@ import { tf } from './tf.ts';
 
 const CHUNK_BYTES = 16 * 2 ** 20;
 const LEAST_ROWS = 256;
-/** Where the smallest chunk's logits are larger than this, they are computed tile by tile and twice. */
-const KEPT_BYTES = 48 * 2 ** 20;
+/** Where the smallest chunk's logits leave the cache, and all of them would take gigabytes, they are computed tile by tile. */
+const CACHED_BYTES = 48 * 2 ** 20;
+const LARGE_BYTES = 256 * 2 ** 20;
 /** The least probability of a target that a loss counts: about 69 nats. */
 const LEAST_PROBABILITY = 1e-30;
 
 export interface CrossEntropyOptions {
   /**
    * 'chunks' keeps the logits of some rows at a time: three products. 'tiles' never holds logits outside of the cache, but
-   * computes them again for the items' gradient: four products, which is faster where logits do not fit the cache. By
-   * default whichever suits the size.
+   * computes them again for the items' gradient: four products, which cost as much as three whose logits lie in memory. By
+   * default tiles where memory would count.
    */
   form?: 'chunks' | 'tiles';
   /**
@@ -58,8 +59,8 @@ export function linearCrossEntropy(
   { form, chunk }: CrossEntropyOptions = {},
 ): tf.Scalar {
   const [rows, count] = [h.shape[0], items.shape[0]];
-  const smallest = 4 * Math.min(rows, LEAST_ROWS) * count;
-  const tiles = form ? form === 'tiles' : chunk === undefined && smallest > KEPT_BYTES;
+  const large = 4 * LEAST_ROWS * count > CACHED_BYTES && 4 * rows * count > LARGE_BYTES;
+  const tiles = form ? form === 'tiles' : chunk === undefined && large;
   const step = chunk ?? Math.max(LEAST_ROWS, Math.floor(CHUNK_BYTES / (4 * count)));
   const op = tf.customGrad((...args) => {
     const [h, items] = args as tf.Tensor2D[];
