@@ -21,11 +21,11 @@ test('names, aliases and paths', () =>
 
 test('every dataset is listed with a summary', () => {
   const list = listDatasets();
-  for (const name of ['demo', 'beauty', 'games', 'baby'])
+  for (const name of ['demo', 'beauty', 'games', 'baby', 'games-size'])
     assert.ok(list.find((d) => d.name === name)?.summary);
   assert.equal(
     list.filter(({ synthetic }) => synthetic).map(({ name }) => name),
-    ['demo'],
+    ['demo', 'games-size'],
   );
 });
 
