@@ -1,5 +1,6 @@
 import yargs, { type Argv } from 'yargs';
 import { nearest, UsageError } from '../common/errors.ts';
+import { packageManifest } from '../common/package.ts';
 import { data } from './data.ts';
 import { encode } from './encode.ts';
 import { evaluate } from './evaluate.ts';
@@ -7,7 +8,6 @@ import { watchInterrupts } from './interrupt.ts';
 import { datasets, encoders, models } from './list.ts';
 import { endOnClosedPipe, reportFailure } from './output.ts';
 import { run } from './run.ts';
-import { version } from './version.ts';
 
 /** The process's one command line: sets the exit code, and heeds interrupts and closed pipes. */
 export async function main(argv: readonly string[]): Promise<void> {
@@ -43,7 +43,7 @@ function parser(argv: readonly string[]): Argv {
     .strict()
     .check(refuseRepeats)
     .parserConfiguration({ 'camel-case-expansion': false, 'dot-notation': false, 'parse-numbers': false })
-    .version(version())
+    .version(packageManifest().version)
     .help()
     .alias({ h: 'help', v: 'version' })
     .detectLocale(false)

@@ -18,6 +18,8 @@ export interface Ranking {
   metrics: Metrics;
   /** [rows] 0-based rank of each row's target under that rule. */
   ranks: Int32Array;
+  /** The same under both rules. */
+  seenRanks: { kept: Int32Array; filtered: Int32Array };
   /** The same metrics under both rules: seen items compete (`kept`), or do not (`filtered`). */
   seen: { kept: Metrics; filtered: Metrics };
   /** coverage@k: share of the catalogue in some row's top k; popularity@k: mean training count of recommended items. */
@@ -90,10 +92,13 @@ export class RankTally {
 
   ranking(): Ranking {
     const { topk, filterSeen, lists } = this.#options;
+    const seenRanks = { kept: this.#kept, filtered: this.#filtered };
     const seen = { kept: rankMetrics(this.#kept, topk), filtered: rankMetrics(this.#filtered, topk) };
+    const rule = filterSeen ? 'filtered' : 'kept';
     return {
-      metrics: filterSeen ? seen.filtered : seen.kept,
-      ranks: filterSeen ? this.#filtered : this.#kept,
+      metrics: seen[rule],
+      ranks: seenRanks[rule],
+      seenRanks,
       seen,
       ...(lists && { listMetrics: this.#listed.metrics() }),
     };

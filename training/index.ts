@@ -6,6 +6,7 @@ import type { Progress } from '../common/progress.ts';
 import type { RunOptions } from '../configs/options.ts';
 import { rankAll } from '../evaluation/ranking.ts';
 import { loadCheckpoint, loadParameters, saveCheckpoint, saveParameters } from './checkpoint.ts';
+import { environmentOf } from './environment.ts';
 import {
   closeExperiment,
   type Experiment,
@@ -14,7 +15,7 @@ import {
   resolveExperiment,
   type TrainedExperiment,
 } from './experiment.ts';
-import { courseOf, type RunResult, runResult, withoutEpochs } from './result.ts';
+import { courseOf, deviceOf, type RunResult, runResult, withoutEpochs } from './result.ts';
 import { RunFolder } from './run-folder.ts';
 import { Trainer } from './trainer.ts';
 
@@ -35,6 +36,7 @@ export async function runExperiment(options: RunOptions, progress: Progress): Pr
     hashJson(run.config),
     run.yaml,
     inputsOf(experiment),
+    environmentOf({ device: deviceOf(experiment), threads: run.threads }),
   );
   progress.run(folder.shown);
   return carryOut(experiment, folder, started, false);
@@ -87,7 +89,7 @@ export async function evaluateRun(
     const course = before
       ? { epochs: before.epochs, trainSecondsPerEpoch: before.timing.trainSecondsPerEpoch }
       : withoutEpochs(trained ? 'not trained to the end' : COUNTED);
-    return await runResult(experiment, course, started, folder.shown);
+    return (await runResult(experiment, course, started, folder.shown)).result;
   } finally {
     await closeExperiment(experiment);
   }
@@ -121,8 +123,8 @@ async function carryOut(
   resumed: boolean,
 ): Promise<RunResult> {
   if (experiment.kind === 'trained') return train(experiment, folder, started, resumed);
-  const result = await runResult(experiment, withoutEpochs(COUNTED), started, folder.shown);
-  await folder.finish(result);
+  const { result, ranks } = await runResult(experiment, withoutEpochs(COUNTED), started, folder.shown);
+  await folder.finish(result, ranks);
   return result;
 }
 
@@ -174,9 +176,9 @@ async function train(
       },
     });
     await loadParameters(folder.best, parameters);
-    const result = await runResult(experiment, courseOf(trainer.state), started, folder.shown);
+    const { result, ranks } = await runResult(experiment, courseOf(trainer.state), started, folder.shown);
     await folder.drawCurve(trainer.state, settings.metric);
-    await folder.finish(result);
+    await folder.finish(result, ranks);
     return result;
   } catch (error) {
     // What was trained so far is kept: the state is whole after every step.

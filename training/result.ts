@@ -7,6 +7,7 @@ import type { Ranking } from '../evaluation/tally.ts';
 import { type BaselineResult, evaluateBaselines } from './baseline.ts';
 import type { TrainingState } from './checkpoint.ts';
 import { type Experiment, reportedTopk } from './experiment.ts';
+import type { TestRanks } from './ranks.ts';
 
 /** What a run prints with --json and leaves as result.json. Metrics are fractions. */
 export interface RunResult {
@@ -39,10 +40,14 @@ export interface RunResult {
   run: string;
 }
 
+interface Evaluated {
+  metrics: Omit<RunResult, 'epochs' | 'timing' | 'peakRssMb' | 'run'>;
+  ranks: TestRanks;
+  rowsPerSecond: number;
+}
+
 /** Evaluates the experiment's present parameters, or counts, on valid and test rows. */
-async function evaluateModel(
-  experiment: Experiment,
-): Promise<Omit<RunResult, 'epochs' | 'timing' | 'peakRssMb' | 'run'> & { evalRowsPerSecond: number }> {
+async function evaluateModel(experiment: Experiment): Promise<Evaluated> {
   const { run, dataset, progress } = experiment;
   const itemCounts = targetCounts(dataset.train, dataset.itemCount);
   const options = { ...run.eval, topk: reportedTopk(run), lists: false, itemCounts, progress };
@@ -55,13 +60,12 @@ async function evaluateModel(
   const valid = await rank(dataset.valid, false);
   const test = await rank(dataset.test, true);
   const seconds = (performance.now() - started) / 1000;
-  return {
+  const metrics: Evaluated['metrics'] = {
     model: run.model.entry.name,
     dataset: dataset.name,
     encoder: experiment.vectors?.name ?? null,
     seed: run.seed,
-    // Counts are taken by plain code, whatever device the settings name.
-    device: experiment.kind === 'trained' ? experiment.device.name : 'cpu',
+    device: deviceOf(experiment),
     loss: experiment.kind === 'trained' ? run.loss.type : 'none',
     rows: { train: size(dataset.train), valid: size(dataset.valid), test: size(dataset.test) },
     items: dataset.itemCount,
@@ -77,9 +81,21 @@ async function evaluateModel(
     seen: test.seen,
     byPopularity: byPopularity(test.ranks, dataset.test.target, itemCounts, options.topk),
     baselines: evaluateBaselines(dataset, options),
-    evalRowsPerSecond: round((size(dataset.valid) + size(dataset.test)) / seconds),
+  };
+  return {
+    metrics,
+    ranks: {
+      ...test.seenRanks,
+      targetCount: dataset.test.target.map((item) => itemCounts[item]),
+      dataset: dataset.manifest.hash,
+    },
+    rowsPerSecond: round((size(dataset.valid) + size(dataset.test)) / seconds),
   };
 }
+
+/** Counts are taken by plain code, whatever device the settings name. */
+export const deviceOf = (experiment: Experiment): string =>
+  experiment.kind === 'trained' ? experiment.device.name : 'cpu';
 
 const size = (rows: Rows) => rows.target.length;
 const round = (x: number) => Number(x.toPrecision(4));
@@ -103,16 +119,16 @@ export function courseOf({ records, best, stop }: TrainingState): Course {
   };
 }
 
-/** The whole result of a finished run. */
+/** The whole result of a finished run, and where each test row's target came. */
 export async function runResult(
   experiment: Experiment,
   { epochs, trainSecondsPerEpoch }: Course,
   started: number,
   run: string,
-): Promise<RunResult> {
-  const { evalRowsPerSecond, ...evaluated } = await evaluateModel(experiment);
-  const { model, dataset, encoder, seed, device, loss, ...rest } = evaluated;
-  return {
+): Promise<{ result: RunResult; ranks: TestRanks }> {
+  const { metrics, ranks, rowsPerSecond } = await evaluateModel(experiment);
+  const { model, dataset, encoder, seed, device, loss, ...rest } = metrics;
+  const result = {
     model,
     dataset,
     encoder,
@@ -123,10 +139,11 @@ export async function runResult(
     ...rest,
     timing: {
       trainSecondsPerEpoch,
-      evalRowsPerSecond,
+      evalRowsPerSecond: rowsPerSecond,
       totalSeconds: round((performance.now() - started) / 1000),
     },
     peakRssMb: Math.round(process.resourceUsage().maxRSS / 1024),
     run,
   };
+  return { result, ranks };
 }

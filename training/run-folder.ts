@@ -1,10 +1,11 @@
 import { appendFile, mkdir, readdir, rm } from 'node:fs/promises';
-import { arch, cpus, platform, totalmem } from 'node:os';
 import { basename, join, relative } from 'node:path';
 import { explainFileError, readJson, writeFileAtomic } from '../common/files.ts';
 import type { EpochRecord, TrainingState } from './checkpoint.ts';
 import { learningCurve } from './curve.ts';
+import type { Environment } from './environment.ts';
 import { EVENTS_FILE, EventsWriter } from './events.ts';
+import { RANKS_FILE, type TestRanks, writeRanks } from './ranks.ts';
 
 /** The files of a run: a recipe that repeats it, and what came out. */
 export class RunFolder {
@@ -21,13 +22,14 @@ export class RunFolder {
     hash: string,
     yaml: string,
     manifest: unknown,
+    environment: Environment,
   ): Promise<RunFolder> {
     const time = new Date().toISOString().slice(0, 19).replace(/[:T]/g, '-');
     const name = [time, ...words.map((w) => basename(w).replace(/[^\w.]+/g, '_')), hash.slice(0, 8)].join(
       '-',
     );
     const folder = await makeUnique(join(runs, name));
-    await writeFileAtomic(folder.file('environment.json'), `${JSON.stringify(environment(), null, 2)}\n`);
+    await writeFileAtomic(folder.file('environment.json'), `${JSON.stringify(environment, null, 2)}\n`);
     await writeFileAtomic(folder.file('dataset.json'), `${JSON.stringify(manifest, null, 2)}\n`);
     // Last: a folder that has it can be resumed.
     await writeFileAtomic(folder.file('config.yaml'), yaml);
@@ -72,8 +74,9 @@ export class RunFolder {
     await writeFileAtomic(this.file('curve.svg'), learningCurve(records, metric, best.epoch));
   }
 
-  /** Writes the result: a folder that has it is finished. */
-  async finish(result: unknown): Promise<void> {
+  /** Writes ranks and result: a folder that has the result is finished. */
+  async finish(result: unknown, ranks: TestRanks): Promise<void> {
+    await writeRanks(this.file(RANKS_FILE), ranks);
     await writeFileAtomic(this.file('result.json'), `${JSON.stringify(result, null, 2)}\n`);
   }
 
@@ -101,14 +104,4 @@ async function makeUnique(path: string): Promise<RunFolder> {
       if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw explainFileError(error, candidate);
     }
   }
-}
-
-function environment(): Record<string, unknown> {
-  return {
-    node: process.version,
-    platform: `${platform()} ${arch()}`,
-    cpu: cpus()[0]?.model,
-    cores: cpus().length,
-    memoryMb: Math.round(totalmem() / 2 ** 20),
-  };
 }

@@ -8,6 +8,7 @@ import { Progress, type ProgressEvent } from '../../common/progress.ts';
 import { readSafetensors } from '../../common/safetensors.ts';
 import { models } from '../../models/index.ts';
 import { evaluateRun, type RunResult, resumeExperiment, runExperiment } from '../../training/index.ts';
+import { readRanks } from '../../training/ranks.ts';
 import { writeDataset } from './support.ts';
 
 const test = suite<{ folder: string; data: string }>('run');
@@ -45,6 +46,22 @@ async function failure(work: Promise<unknown>): Promise<Error> {
   return error as Error;
 }
 
+/** Every figure of the test rows follows from the ranks that the run saved. */
+async function assertRanks({ run, rows, seen, byPopularity, dataset }: RunResult): Promise<void> {
+  const ranks = await readRanks(join(run, 'ranks.safetensors'));
+  for (const rule of ['kept', 'filtered'] as const) {
+    assert.is(ranks[rule].length, rows.test);
+    const recall = ranks[rule].filter((rank) => rank < 5).length / rows.test;
+    const ndcg =
+      ranks[rule].reduce((sum, r) => sum + (r < 5 ? Math.LN2 / Math.log(r + 2) : 0), 0) / rows.test;
+    assert.ok(Math.abs(recall - seen[rule]['recall@5']) < 1e-12);
+    assert.ok(Math.abs(ndcg - seen[rule]['ndcg@5']) < 1e-12);
+  }
+  assert.is(ranks.targetCount.filter((n) => n > 20).length, byPopularity['21+'].rows);
+  assert.is(ranks.targetCount.filter((n) => n === 0).length, byPopularity.unseen.rows);
+  assert.is(ranks.dataset, JSON.parse(readFileSync(join(run, 'dataset.json'), 'utf8')).hash, dataset);
+}
+
 for (const { name, input } of models.trained()) {
   test(`${name}: users go around rings, and the model finds out`, async (context) => {
     const set = input === 'id' ? [] : text;
@@ -67,6 +84,7 @@ for (const { name, input } of models.trained()) {
     assert.is(records.length, result.epochs.run);
     assert.equal(records[result.epochs.best - 1].valid, valid);
     assert.equal(JSON.parse(readFileSync(join(result.run, 'result.json'), 'utf8')), result);
+    await assertRanks(result);
     const again = await evaluateRun({ folder: result.run, set: [] }, new Progress());
     assert.equal([again.valid, again.test, again.epochs], [valid, test, result.epochs]);
     const other = await evaluateRun(
@@ -97,8 +115,9 @@ for (const { name } of models.baselines()) {
     assert.equal({ test: metrics, seen, byPopularity }, baselines[name]);
     assert.not.ok(events.some((event) => event.kind === 'begin' && event.task.startsWith('epoch')));
 
-    const files = ['config.yaml', 'dataset.json', 'environment.json', 'result.json'];
+    const files = ['config.yaml', 'dataset.json', 'environment.json', 'ranks.safetensors', 'result.json'];
     assert.equal(readdirSync(result.run).sort(), files);
+    await assertRanks(result);
     assert.equal(JSON.parse(readFileSync(join(result.run, 'result.json'), 'utf8')), result);
     const resume = () => resumeExperiment({ resume: result.run, set: [], runs: '' }, new Progress());
     assert.equal(await resume(), result);
