@@ -111,27 +111,53 @@ export async function writeSafetensors(
   tensors: Iterable<readonly [string, Tensor]>,
   metadata: Record<string, string> = {},
 ): Promise<void> {
-  const header = new Map<string, unknown>();
-  if (Object.keys(metadata).length) header.set('__metadata__', metadata);
-  const parts: Uint8Array[] = [];
-  let end = 0;
-  for (const [name, { dtype, shape, data }] of tensors) {
-    const size = shape.reduce((product, n) => product * n, 1);
-    if (header.has(name) || name === '__metadata__') throw new RangeError(`tensor name '${name}' is taken`);
-    if (!(data instanceof dtypes[dtype]) || data.length !== size)
+  const list = [...tensors];
+  for (const [name, { dtype, shape, data }] of list)
+    if (!(data instanceof dtypes[dtype]) || data.length !== sizeOf(shape))
       throw new RangeError(
         `tensor '${name}': ${data.length} values do not make ${dtype} [${shape.join(', ')}]`,
       );
-    header.set(name, { dtype, shape, data_offsets: [end, end + data.byteLength] });
-    parts.push(new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
-    end += data.byteLength;
+  const parts = list.map(([, { data }]) => new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
+  await writeFileAtomic(path, [layOut(list, metadata).header, ...parts]);
+}
+
+/** Where tensors lie in a .safetensors file, one after the other in the order given. */
+export interface TensorLayout {
+  /** The bytes that the file begins with. */
+  header: Buffer;
+  /** Position in the file of every tensor's first byte. */
+  start: Map<string, number>;
+}
+
+/**
+ * Lays out a .safetensors file whose values are yet to come.
+ * @throws RangeError where two tensors share a name (the caller's mistake).
+ */
+export function layOut(
+  tensors: Iterable<readonly [string, Pick<Tensor, 'dtype' | 'shape'>]>,
+  metadata: Record<string, string> = {},
+): TensorLayout {
+  const header = new Map<string, unknown>();
+  if (Object.keys(metadata).length) header.set('__metadata__', metadata);
+  const start = new Map<string, number>();
+  let end = 0;
+  for (const [name, { dtype, shape }] of tensors) {
+    if (header.has(name) || name === '__metadata__') throw new RangeError(`tensor name '${name}' is taken`);
+    start.set(name, end);
+    const first = end;
+    end += sizeOf(shape) * dtypes[dtype].BYTES_PER_ELEMENT;
+    header.set(name, { dtype, shape, data_offsets: [first, end] });
   }
   const json = Buffer.from(JSON.stringify(Object.fromEntries(header)), 'utf8');
-  const padded = Buffer.alloc(Math.ceil(json.length / 8) * 8, ' ');
-  json.copy(padded);
-  const length = Buffer.alloc(8);
-  length.writeBigUInt64LE(BigInt(padded.length));
-  await writeFileAtomic(path, [length, padded, ...parts]);
+  const bytes = Buffer.alloc(8 + Math.ceil(json.length / 8) * 8, ' ');
+  bytes.writeBigUInt64LE(BigInt(bytes.length - 8));
+  json.copy(bytes, 8);
+  for (const [name, at] of start) start.set(name, bytes.length + at);
+  return { header: bytes, start };
+}
+
+function sizeOf(shape: readonly number[]): number {
+  return shape.reduce((product, n) => product * n, 1);
 }
 
 async function withFile<T>(path: string, use: (file: FileHandle) => Promise<T>): Promise<T> {

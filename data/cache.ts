@@ -1,58 +1,32 @@
 import { existsSync } from 'node:fs';
-import { mkdir, rm, writeFile } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { messageOf, UserError } from '../common/errors.ts';
 import { hashFile, hashJson, readBytes, readJson, replaceAtomically } from '../common/files.ts';
-import { readSafetensors, requireTensor, writeSafetensors } from '../common/safetensors.ts';
+import { readSafetensors, requireTensor } from '../common/safetensors.ts';
 import type { Dataset, Manifest, Rows } from './dataset.ts';
-import { type SplitName, splitNames } from './table.ts';
+import { files, formatVersion, type Seal } from './store.ts';
+import type { SplitName } from './table.ts';
+import { openTexts } from './text-file.ts';
 
 /**
- * A prepared dataset on disk is a folder:
- * - manifest.json: the Manifest
- * - arrays.safetensors: int32 tensors `pool`, and `train.user`, `train.start`, `train.end`, `train.target`, likewise
- *   for valid and test
- * - items.jsonl: line i is {"id": ..., "text": ...} of item i; no "text" where the source has none
- * - seal.json: format version, and bytes' SHA-256 of the other files; written into the folder before it gets its name
+ * Makes the folder of a prepared dataset: `write` fills a temporary one, which then gets its name. Another process that
+ * made the same one first is no error.
  */
-export const formatVersion = 1;
-const files = ['manifest.json', 'arrays.safetensors', 'items.jsonl'] as const;
-const columns = ['user', 'start', 'end', 'target'] as const;
-
-interface Seal {
-  formatVersion: number;
-  sha256: Record<string, string>;
-}
-
-/** Writes a prepared dataset; another process that wrote the same one first is no error. */
-export async function writePrepared(folder: string, dataset: Dataset): Promise<void> {
-  await rm(folder, { recursive: true, force: true });
+export async function writePrepared(
+  folder: string,
+  write: (temporary: string) => Promise<void>,
+): Promise<void> {
   try {
-    await replaceAtomically(folder, async (temporary) => {
-      await mkdir(temporary, { recursive: true });
-      await writeFile(join(temporary, 'manifest.json'), `${JSON.stringify(dataset.manifest, null, 2)}\n`);
-      await writeSafetensors(join(temporary, 'arrays.safetensors'), tensorsOf(dataset));
-      const lines = dataset.itemIds.map((id, i) => JSON.stringify({ id, text: dataset.itemTexts?.[i] }));
-      await writeFile(join(temporary, 'items.jsonl'), `${lines.join('\n')}\n`);
-      const sha256: Record<string, string> = {};
-      for (const file of files) sha256[file] = await hashFile(join(temporary, file));
-      await writeFile(join(temporary, 'seal.json'), JSON.stringify({ formatVersion, sha256 } satisfies Seal));
-    });
+    await replaceAtomically(folder, write);
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code;
     if (code !== 'ENOTEMPTY' && code !== 'EEXIST') throw error;
   }
 }
 
-function* tensorsOf(dataset: Dataset) {
-  const tensor = (data: Int32Array) => ({ dtype: 'I32' as const, shape: [data.length], data });
-  yield ['pool', tensor(dataset.pool)] as const;
-  for (const split of splitNames)
-    for (const column of columns) yield [`${split}.${column}`, tensor(dataset[split][column])] as const;
-}
-
 /**
- * Reads a prepared dataset back; undefined where there is none.
+ * Reads a prepared dataset back; undefined where there is none. Texts stay on disk.
  * @throws UserError where it is damaged, of another format, or does not belong to `hash`.
  */
 export async function readPrepared(folder: string, hash: string): Promise<Dataset | undefined> {
@@ -72,18 +46,15 @@ export async function readPrepared(folder: string, hash: string): Promise<Datase
     end: array(`${split}.end`),
     target: array(`${split}.target`),
   });
-  const items = (await readBytes(join(folder, 'items.jsonl')))
-    .toString('utf8')
-    .trimEnd()
-    .split('\n')
-    .map((line) => JSON.parse(line) as { id: string; text?: string });
+  const ids = (await readBytes(join(folder, 'ids.jsonl'))).toString('utf8').trimEnd().split('\n');
+  const offset = requireTensor(arrays, 'texts.offset').data as Float64Array;
   return {
     name: manifest.name,
     synthetic: manifest.synthetic,
     itemCount: manifest.counts.items,
     userCount: manifest.counts.users,
-    itemIds: items.map(({ id }) => id),
-    itemTexts: items.some(({ text }) => text !== undefined) ? items.map(({ text }) => text ?? '') : undefined,
+    itemIds: ids.map((line) => JSON.parse(line) as string),
+    itemTexts: offset.at(-1) ? openTexts(join(folder, 'texts.jsonl'), offset) : undefined,
     pool: array('pool'),
     train: rows('train'),
     valid: rows('valid'),
@@ -92,7 +63,7 @@ export async function readPrepared(folder: string, hash: string): Promise<Datase
   };
 }
 
-/** Like readPrepared, but a dataset that cannot be trusted counts as none; `complain` is told why. */
+/** Like readPrepared, but a dataset that cannot be trusted is removed and counts as none; `complain` is told why. */
 export async function readIntact(
   folder: string,
   hash: string,
@@ -102,6 +73,7 @@ export async function readIntact(
     return await readPrepared(folder, hash);
   } catch (error) {
     complain(messageOf(error));
+    await rm(folder, { recursive: true, force: true });
     return undefined;
   }
 }

@@ -1,3 +1,5 @@
+import type { Texts } from '../common/texts.ts';
+
 /**
  * A prepared dataset: what every later stage reads. Items and users are dense integers; there is no PAD item.
  *
@@ -13,8 +15,8 @@ export interface Dataset {
   userCount: number;
   /** [itemCount] the source's own ids. */
   itemIds: readonly string[];
-  /** [itemCount] cleaned text of every item ('' where it has none); undefined where the source has no texts. */
-  itemTexts?: readonly string[];
+  /** [itemCount] cleaned text of every item ('' where it has none), on disk; undefined where the source has no texts. */
+  itemTexts?: Texts;
   /** Item ids, all histories. */
   pool: Int32Array;
   train: Rows;

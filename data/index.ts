@@ -3,15 +3,16 @@ import { basename, resolve } from 'node:path';
 import { UserError } from '../common/errors.ts';
 import { cacheFolder, explainFileError, hashFile } from '../common/files.ts';
 import type { Progress } from '../common/progress.ts';
-import { datasetHash, readIntact, writePrepared } from './cache.ts';
+import { datasetHash, readIntact, readPrepared, writePrepared } from './cache.ts';
 import type { Dataset, FeatureFile, Manifest } from './dataset.ts';
 import { generators } from './generators.ts';
 import { detectLayout, layoutOfFiles } from './layouts.ts';
-import { prepare } from './prepare.ts';
+import { type Prepared, prepare } from './prepare.ts';
 import type { Layout } from './readers/layout.ts';
 import type { DataSettings } from './settings.ts';
 import type { DatasetSource } from './sources.ts';
-import { BadRows } from './table.ts';
+import { columns, sealStore, writeStore } from './store.ts';
+import { BadRows, splitNames } from './table.ts';
 
 export type { Dataset, FeatureFile, Manifest, Rows } from './dataset.ts';
 export { inspectDataset, targetCounts, trainingCounts } from './inspect.ts';
@@ -50,9 +51,12 @@ export async function loadDataset(
   const cached = await readIntact(folder, hash, (reason) =>
     progress.note(`the prepared dataset is made again, as the cached one cannot be used: ${reason}`),
   );
-  const dataset = cached ?? (await build(source.name, layout, settings, seed, hash, progress));
+  if (!cached)
+    await writePrepared(folder, (temporary) =>
+      build(temporary, { name: source.name, layout, settings, seed, hash, sources, progress }),
+    );
+  const dataset = cached ?? ((await readPrepared(folder, hash)) as Dataset);
   dataset.manifest.sources = sources;
-  if (!cached) await writePrepared(folder, dataset);
   if (layout.featurePath) dataset.featureFile = await describeFeatures(layout.featurePath, dataset.itemCount);
   return dataset;
 }
@@ -64,14 +68,21 @@ async function layoutOf(source: DatasetSource): Promise<Layout> {
   throw new UserError(`dataset '${source.name}' names neither a path, nor files, nor a generator.`);
 }
 
+interface Order {
+  name: string;
+  layout: Layout;
+  settings: DataSettings;
+  seed: number;
+  hash: string;
+  sources: Manifest['sources'];
+  progress: Progress;
+}
+
+/** Prepares a dataset into a folder. */
 async function build(
-  name: string,
-  layout: Layout,
-  settings: DataSettings,
-  seed: number,
-  hash: string,
-  progress: Progress,
-): Promise<Dataset> {
+  folder: string,
+  { name, layout, settings, seed, hash, sources, progress }: Order,
+): Promise<void> {
   const bad = new BadRows(settings.strict);
   const reading = await layout.read(settings, bad, progress);
   const read =
@@ -79,26 +90,41 @@ async function build(
     Object.values(reading.rows ?? {}).reduce((sum, { user }) => sum + user.length, 0);
   if (!read) throw new UserError(emptyMessage(layout, bad));
   progress.begin('prepare', 'steps');
-  const { steps, ties, counts, ...arrays } = prepare(reading, settings, seed, () => progress.check());
+  const prepared = prepare(reading, settings, seed, () => progress.check());
+  await storePrepared(folder, prepared);
   progress.end();
+  const { steps, ties, counts } = prepared;
   if (bad.total)
     progress.warning(
       `${bad.total} rows could not be read; the manifest says which (data.strict=true fails on them)`,
     );
-  const synthetic = layout.synthetic === true;
   const manifest: Manifest = {
     name,
-    synthetic,
+    synthetic: layout.synthetic === true,
     layout: layout.name,
     hash,
-    sources: [],
+    sources,
     settings: { ...settings },
     steps,
     bad: bad.list(),
     ties,
     counts,
   };
-  return { name, synthetic, ...arrays, manifest };
+  await sealStore(folder, manifest);
+}
+
+async function storePrepared(folder: string, prepared: Prepared): Promise<void> {
+  const { pool, itemIds, itemTexts, counts } = prepared;
+  const sizes = { ...counts, pool: pool.length };
+  await writeStore(folder, sizes, async (writer) => {
+    for (const item of pool) writer.pool.push(item);
+    for (const split of splitNames)
+      for (const column of columns)
+        for (const value of prepared[split][column]) writer.rows[split][column].push(value);
+    itemIds.forEach((id, i) => {
+      writer.item(id, itemTexts?.[i]);
+    });
+  });
 }
 
 function emptyMessage(layout: Layout, bad: BadRows): string {

@@ -1,3 +1,4 @@
+import type { Texts } from '../common/texts.ts';
 import type { Dataset, Manifest, Rows } from './dataset.ts';
 import { splitNames } from './table.ts';
 
@@ -82,10 +83,7 @@ export function inspectDataset(dataset: Dataset, exampleCount = 3): DatasetSumma
     bad: manifest.bad,
     ties: manifest.ties,
     sources: manifest.sources,
-    texts: itemTexts && {
-      empty: itemTexts.filter((text) => !text).length,
-      meanCharacters: itemTexts.reduce((sum, text) => sum + text.length, 0) / itemTexts.length,
-    },
+    texts: itemTexts && textsOf(itemTexts),
     cold: {
       items: counts.filter((count) => count === 0).length,
       validRows: coldRows(dataset.valid),
@@ -99,6 +97,16 @@ export function inspectDataset(dataset: Dataset, exampleCount = 3): DatasetSumma
     meanHistory50: cut / rows,
     examples: examplesOf(dataset, exampleCount),
   };
+}
+
+function textsOf(texts: Texts): NonNullable<DatasetSummary['texts']> {
+  let empty = 0;
+  let characters = 0;
+  for (const text of texts) {
+    if (!text) empty++;
+    characters += text.length;
+  }
+  return { empty, meanCharacters: characters / texts.length };
 }
 
 function historyLengths({ start, end }: Rows): HistoryLengths {
@@ -118,7 +126,7 @@ function historyLengths({ start, end }: Rows): HistoryLengths {
 
 function examplesOf(dataset: Dataset, count: number): DatasetSummary['examples'] {
   const { test, pool, itemIds, itemTexts } = dataset;
-  const show = (item: number): ShownItem => ({ id: itemIds[item], text: itemTexts?.[item] });
+  const show = (item: number): ShownItem => ({ id: itemIds[item], text: itemTexts?.at(item) });
   const step = Math.max(1, Math.floor(test.target.length / Math.max(1, count)));
   const examples: DatasetSummary['examples'] = [];
   for (let i = 0; i < test.target.length && examples.length < count; i += step)

@@ -29,8 +29,8 @@ import {
 } from './table.ts';
 
 /** What preparation adds to a manifest, and the arrays of the dataset. */
-export interface Prepared
-  extends Pick<Dataset, 'itemCount' | 'userCount' | 'itemIds' | 'itemTexts' | 'pool' | SplitName> {
+export interface Prepared extends Pick<Dataset, 'itemCount' | 'userCount' | 'itemIds' | 'pool' | SplitName> {
+  itemTexts?: readonly string[];
   steps: Manifest['steps'];
   ties: string;
   counts: Manifest['counts'];

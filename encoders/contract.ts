@@ -1,5 +1,6 @@
 import type { z } from 'zod';
 import type { Progress } from '../common/progress.ts';
+import type { Texts } from '../common/texts.ts';
 import type { Device } from '../engine/index.ts';
 
 /** What an encoder needs to know besides its own configuration. */
@@ -31,10 +32,7 @@ export interface TextEncoder {
    * Embeds texts in order, handing over consecutive blocks of rows as they are ready: `onRows(first, values)` with
    * values [n, dims], which are the receiver's only until it returns.
    */
-  embed(
-    texts: readonly string[],
-    onRows: (first: number, values: Float32Array) => Promise<void>,
-  ): Promise<void>;
+  embed(texts: Texts, onRows: (first: number, values: Float32Array) => Promise<void>): Promise<void>;
   close(): Promise<void>;
 }
 

@@ -1,6 +1,8 @@
+import { createHash } from 'node:crypto';
 import { UserError } from '../common/errors.ts';
 import { hashJson } from '../common/files.ts';
 import type { Progress } from '../common/progress.ts';
+import { MadeTexts, type Texts } from '../common/texts.ts';
 import type { EncoderContext, EncoderDefinition, TextEncoder, TextVectors } from './contract.ts';
 import { hashTexts, Shards } from './shards.ts';
 
@@ -11,7 +13,7 @@ export interface EmbedJob {
   name: string;
   settings: Record<string, unknown>;
   /** One text an item; undefined where the dataset has none, which ready-made matrices do not mind. */
-  texts?: readonly string[];
+  texts?: Texts;
   rows: number;
   /** False keeps nothing on disk. */
   cache?: boolean;
@@ -43,7 +45,7 @@ async function readReadyMade(
   const { dims, fingerprint } = encoder;
   const values = new Float32Array(rows * dims);
   progress.begin(`reading ${name}`, 'rows', rows);
-  await encoder.embed(job.texts ?? new Array<string>(rows).fill(''), async (first, block) => {
+  await encoder.embed(job.texts ?? new MadeTexts(rows, () => ''), async (first, block) => {
     const bad = findNotFinite(block);
     if (bad >= 0) {
       const row = first + Math.floor(bad / dims);
@@ -69,12 +71,12 @@ async function embedDistinct(
     throw new UserError(
       `encoder ${name} needs item texts, and the dataset has none; give ready-made vectors with file:PATH`,
     );
-  const firstRow = firstRows(texts);
+  const { firstRow, lengths } = firstRows(texts);
   warnOfEmpty(firstRow, name, context.progress);
   // Longest first: batches hold texts of like length, and memory peaks at the start.
   const order = [...firstRow.keys()].filter((row) => firstRow[row] === row);
-  order.sort((a, b) => texts[b].length - texts[a].length);
-  const distinct = order.map((row) => texts[row]);
+  order.sort((a, b) => lengths[b] - lengths[a]);
+  const distinct = new MadeTexts(order.length, (i) => texts.at(order[i])!);
 
   const values = new Float32Array(rows * dims);
   const place = (first: number, block: Float32Array) => {
@@ -102,15 +104,23 @@ async function embedDistinct(
   };
 }
 
-/** For every row the first row with the same text; -1 where there is no text. */
-function firstRows(texts: readonly string[]): Int32Array {
+/** For every row the first row with the same text, -1 where there is no text; and the length of its text. */
+function firstRows(texts: Texts): { firstRow: Int32Array; lengths: Int32Array } {
+  const firstRow = new Int32Array(texts.length).fill(-1);
+  const lengths = new Int32Array(texts.length);
+  // Texts are known by a hash, so that they need not stay in memory.
   const known = new Map<string, number>();
-  return Int32Array.from(texts, (text, row) => {
-    if (!text.trim()) return -1;
-    const first = known.get(text);
-    if (first === undefined) known.set(text, row);
-    return first ?? row;
-  });
+  let row = 0;
+  for (const text of texts) {
+    lengths[row] = text.length;
+    if (text.trim()) {
+      const hash = createHash('sha256').update(text).digest('base64');
+      firstRow[row] = known.get(hash) ?? row;
+      if (firstRow[row] === row) known.set(hash, row);
+    }
+    row++;
+  }
+  return { firstRow, lengths };
 }
 
 function warnOfEmpty(firstRow: Int32Array, name: string, progress: Progress): void {
@@ -121,7 +131,7 @@ function warnOfEmpty(firstRow: Int32Array, name: string, progress: Progress): vo
 
 /** Reads the shards that are at hand, and embeds and keeps the others. */
 async function embedShards(
-  texts: readonly string[],
+  texts: Texts,
   encoder: TextEncoder,
   shards: Shards,
   place: (first: number, block: Float32Array) => void,
@@ -147,8 +157,8 @@ async function embedShards(
   for (const [from, to] of all ? [[0, shards.count]] : missing.map((shard) => [shard, shard + 1])) {
     const start = shards.first(from);
     const keep = shards.writer(from);
-    await encoder.embed(texts.slice(start, shards.first(to)), async (first, block) => {
-      refuseNotFinite(block, dims, name, (i) => texts[start + first + i]);
+    await encoder.embed(all ? texts : texts.slice(start, shards.first(to)), async (first, block) => {
+      refuseNotFinite(block, dims, name, (i) => texts.at(start + first + i)!);
       place(start + first, block);
       await keep(block);
       done += block.length / dims;

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { hashJson } from '../common/files.ts';
 import { seeded } from '../common/random.ts';
+import { MadeTexts, type Texts } from '../common/texts.ts';
 import { defineEncoder, type TextEncoder } from './contract.ts';
 import type { Check } from './linear-algebra.ts';
 import { Tfidf } from './tfidf.ts';
@@ -66,7 +67,7 @@ export default defineEncoder({
 });
 
 /** The vocabulary, and the basis [terms, dims] that a TF-IDF row is multiplied by. */
-function fit(texts: readonly string[], settings: z.output<typeof config>, check: Check) {
+function fit(texts: Texts, settings: z.output<typeof config>, check: Check) {
   const { dims, fitTexts } = settings;
   const tfidf = new Tfidf(settings);
   tfidf.fit(texts, check);
@@ -81,10 +82,13 @@ function fit(texts: readonly string[], settings: z.output<typeof config>, check:
 }
 
 /** At most `count` of the texts, always the same ones. */
-function draw(texts: readonly string[], count: number): readonly string[] {
+function draw(texts: Texts, count: number): Texts {
   if (texts.length <= count) return texts;
-  const chosen = seeded('lsa', texts.length).shuffle(Int32Array.from(texts.keys())).subarray(0, count).sort();
-  return Array.from(chosen, (i) => texts[i]);
+  const chosen = seeded('lsa', texts.length)
+    .shuffle(Int32Array.from({ length: texts.length }, (_, i) => i))
+    .subarray(0, count)
+    .sort();
+  return new MadeTexts(count, (i) => texts.at(chosen[i])!);
 }
 
 /** Every row scaled to the same length; zero rows stay zero. */

@@ -1,3 +1,4 @@
+import type { Texts } from '../common/texts.ts';
 import { type Compiled, compile, type Parameters, type tf } from '../engine/index.ts';
 import type { EncoderContext } from './contract.ts';
 import {
@@ -17,7 +18,7 @@ function paddedLength(tokens: number): number {
 
 /** Token ids of texts from `first` on: as many as fit `batchTokens` when padded to the longest, at least one. */
 export function takeBatch(
-  texts: readonly string[],
+  texts: Texts,
   first: number,
   encode: (text: string) => number[],
   batchTokens: number,
@@ -25,7 +26,7 @@ export function takeBatch(
   const batch: number[][] = [];
   let longest = 0;
   for (let i = first; i < texts.length; i++) {
-    const ids = encode(texts[i]);
+    const ids = encode(texts.at(i)!);
     longest = Math.max(longest, paddedLength(ids.length));
     // Powers of two keep the shapes few.
     const most = 2 ** Math.floor(Math.log2(batchTokens / longest));

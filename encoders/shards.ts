@@ -4,6 +4,7 @@ import { messageOf, UserError } from '../common/errors.ts';
 import { cacheFolder, hashJson, writeFileAtomic } from '../common/files.ts';
 import type { Progress } from '../common/progress.ts';
 import { readSafetensors, requireTensor, writeSafetensors } from '../common/safetensors.ts';
+import type { Texts } from '../common/texts.ts';
 
 /** Rows a shard: what is lost at most when the process is killed. */
 export const shardRows = 512;
@@ -115,8 +116,8 @@ function hashValues({ buffer, byteOffset, byteLength }: Float32Array): string {
     .digest('hex');
 }
 
-/** SHA-256 of a list of texts; different lists have different bytes. */
-export function hashTexts(texts: readonly string[]): string {
+/** SHA-256 of texts; different lists have different bytes. */
+export function hashTexts(texts: Texts): string {
   const hash = createHash('sha256');
   for (const text of texts) hash.update(`${Buffer.byteLength(text)}:`).update(text);
   return hash.digest('hex');

@@ -1,3 +1,4 @@
+import type { Texts } from '../common/texts.ts';
 import type { Check } from './linear-algebra.ts';
 import type { SparseMatrix } from './truncated-svd.ts';
 
@@ -33,11 +34,11 @@ export class Tfidf {
   }
 
   /** Counts in how many texts each term is found, and keeps those found in `minCount` texts. */
-  fit(texts: readonly string[], check: Check): void {
+  fit(texts: Texts, check: Check): void {
     const found = new Int32Array(1 << hashBits);
     for (let i = 0; i < texts.length; i++) {
       if (i % 512 === 0) check();
-      for (const hash of this.#count(texts[i]).keys()) found[hash]++;
+      for (const hash of this.#count(texts.at(i)!).keys()) found[hash]++;
     }
     const idf: number[] = [];
     for (let hash = 0; hash < found.length; hash++) {
@@ -49,14 +50,14 @@ export class Tfidf {
   }
 
   /** One row a text; a text without known terms has an empty row. */
-  transform(texts: readonly string[], check: Check): SparseMatrix {
+  transform(texts: Texts, check: Check): SparseMatrix {
     const start = new Int32Array(texts.length + 1);
     const columns: number[] = [];
     const values: number[] = [];
     for (let i = 0; i < texts.length; i++) {
       if (i % 512 === 0) check();
       let squares = 0;
-      for (const [hash, count] of this.#count(texts[i])) {
+      for (const [hash, count] of this.#count(texts.at(i)!)) {
         const column = this.#column[hash];
         if (column < 0) continue;
         const value = (1 + Math.log(count)) * this.#idf[column];

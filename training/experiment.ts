@@ -2,6 +2,7 @@ import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { UsageError } from '../common/errors.ts';
 import type { Progress } from '../common/progress.ts';
+import { MadeTexts, type Texts } from '../common/texts.ts';
 import { configsFolder } from '../configs/catalogue.ts';
 import type { RunOptions } from '../configs/options.ts';
 import { type ResolvedRun, resolveRun } from '../configs/run.ts';
@@ -179,7 +180,7 @@ function comparedAs(model: Recommender, { similarity, temperature }: TrainedRun[
 
 async function embedItems(
   run: TrainedRun,
-  texts: readonly string[] | undefined,
+  texts: Texts | undefined,
   dataset: Dataset,
   context: EncoderContext,
 ): Promise<TextVectors> {
@@ -207,7 +208,8 @@ async function embedDropped(
         `text each; '${name}' on '${dataset.name}' does not give that. Set model.dropWords to 0.`,
     );
   }
-  const texts = dataset.itemTexts.map((text, i) => dropWords(text, rate, run.seed, i));
+  const whole = dataset.itemTexts;
+  const texts = new MadeTexts(whole.length, (i) => dropWords(whole.at(i)!, rate, run.seed, i));
   return tableOf(await embedItems(run, texts, dataset, context));
 }
 

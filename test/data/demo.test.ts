@@ -36,7 +36,7 @@ test('it says that it is synthetic, has the promised size, texts for all, and co
     assert.ok(dataset.itemCount > 800 && dataset.itemCount <= 1000);
     const { interactions } = dataset.manifest.counts;
     assert.ok(interactions >= 12000 && interactions <= 16000, `${interactions} interactions`);
-    assert.ok(dataset.itemTexts?.every((text) => text.length > 100));
+    assert.ok([...dataset.itemTexts!].every((text) => text.length > 100));
     const { cold } = inspectDataset(dataset);
     assert.ok(cold.testRows > 0.1 * 2000 && cold.testRows < 0.3 * 2000, `${cold.testRows} cold test rows`);
     assert.is(
@@ -52,13 +52,13 @@ test('what follows what: the next type is far likelier one that belongs to the l
   inFolder(async () => {
     const dataset = await load(demo());
     const { start, end, target } = dataset.test;
+    const texts = [...dataset.itemTexts!];
     const names = departments.flatMap(({ types }) =>
       Object.entries(types).flatMap(([type, { names: all, next }]) =>
         all.map((name) => ({ name, type, next })),
       ),
     );
-    const typeOf = (item: number) =>
-      names.find(({ name }) => dataset.itemTexts?.[item].split(',')[0].endsWith(name));
+    const typeOf = (item: number) => names.find(({ name }) => texts[item].split(',')[0].endsWith(name));
     let follows = 0;
     for (let i = 0; i < target.length; i++) {
       const last = typeOf(dataset.pool[end[i] - 1]);

@@ -18,7 +18,7 @@ test('CSV: quoted cells with commas, quotes and newlines', () =>
         'parent_asin,title,description\nitem1,"A, ""B""\nC","[""d1"",""d2""]"\nitem2,T,\nitem3,T,x\nitem4,,\n',
     });
     const { itemIds, itemTexts, manifest } = await load(folder);
-    const text = (item: string): string | undefined => itemTexts?.[itemIds.indexOf(item)];
+    const text = (item: string): string | undefined => itemTexts?.at(itemIds.indexOf(item));
     assert.is(text('item1'), 'A, "B" C   d1, d2. ');
     assert.is(text('item3'), 'T   x ');
     assert.is(text('item4'), '', 'an item may be without text');
@@ -164,7 +164,7 @@ test('metadata: 2018 and 2023 names, duplicates, broken tags, items without meta
       'meta_x.jsonl': lines.join('\n'),
     });
     const { itemIds, itemTexts, manifest, test: rows } = await load(folder);
-    const text = (item: string): string | undefined => itemTexts?.[itemIds.indexOf(item)];
+    const text = (item: string): string | undefined => itemTexts?.at(itemIds.indexOf(item));
     assert.is(text('item1'), 'First f. A, B. d. ');
     assert.is(text('item2'), '  C.  ');
     assert.is(text('item3'), 'T & U    ');
@@ -201,7 +201,7 @@ test('nested reviews bring titles', () =>
       },
     ];
     const { itemTexts } = await load(await writeFiles(folder, { 'r.json': JSON.stringify(users, null, 2) }));
-    assert.ok(itemTexts?.every((text) => /^Product \d {4}$/.test(text)));
+    assert.ok([...itemTexts!].every((text) => /^Product \d {4}$/.test(text)));
   }));
 
 const inter = (rows: string[]): string =>
@@ -216,8 +216,8 @@ test('RecBole: typed headers, other columns as text, bad lines', () =>
         'item_id:token\tmovie_title:token_seq\tyear:token\tclass:token_seq\ni1\tOne\t1999\tComedy Drama\ni2\tTwo\t1\tWar\ni3\tThree\t1\t\ni4\tFour\t1\tX\n',
     });
     const { itemIds, itemTexts, manifest } = await load(folder);
-    assert.is(itemTexts?.[itemIds.indexOf('i1')], 'One Comedy Drama');
-    assert.is(itemTexts?.[itemIds.indexOf('i3')], 'Three');
+    assert.is(itemTexts?.at(itemIds.indexOf('i1')), 'One Comedy Drama');
+    assert.is(itemTexts?.at(itemIds.indexOf('i3')), 'Three');
     assert.equal(
       manifest.bad.map(({ reason, lines }) => [reason, lines]),
       [

@@ -54,7 +54,7 @@ if (scientific)
         lines(join(scientific, 'Scientific.text')).map((line) => line.split('\t') as [string, string]),
       );
       const at = dataset.itemIds.indexOf('B0000223SI');
-      assert.is(dataset.itemTexts?.[at].trim(), texts.get('B0000223SI')?.trim());
+      assert.is(dataset.itemTexts?.at(at)?.trim(), texts.get('B0000223SI')?.trim());
       assert.ok(dataset.pool.length <= 34101 + 2 * 8442, 'prefixes are stored once');
     }));
 
@@ -78,7 +78,7 @@ if (movies)
         map.map(([, id]) => id),
       );
       assert.equal(
-        dataset.itemTexts,
+        [...dataset.itemTexts!],
         map.map(([, , text]) => text),
       );
       assert.is(dataset.featureFile?.dims, 768);
@@ -179,7 +179,7 @@ if (magazines)
       const expected = officialFilter(officialSplit(interactions), (item) => known.has(item));
       const dataset = await assertEqualsOfficial(magazines, {}, expected);
       assert.not(
-        dataset.itemTexts?.some((text) => text.includes('<span')),
+        [...dataset.itemTexts!].some((text) => text.includes('<span')),
         'broken tags are no titles',
       );
       const step = (rule: string) => dataset.manifest.steps.find((s) => s.rule.startsWith(rule));
