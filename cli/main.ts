@@ -7,6 +7,7 @@ import { evaluate } from './evaluate.ts';
 import { watchInterrupts } from './interrupt.ts';
 import { datasets, encoders, models } from './list.ts';
 import { endOnClosedPipe, reportFailure } from './output.ts';
+import { report } from './report.ts';
 import { run } from './run.ts';
 
 /** The process's one command line: sets the exit code, and heeds interrupts and closed pipes. */
@@ -28,11 +29,12 @@ export async function execute(argv: readonly string[]): Promise<number> {
 }
 
 function parser(argv: readonly string[]): Argv {
-  const rec = yargs([...argv])
+  const rec: Argv = yargs([...argv])
     .scriptName('rec')
     .usage('$0 <command>\n\nSequential recommenders with pluggable text encoders.')
     .command(run)
     .command(evaluate)
+    .command(report)
     .command(encode)
     .command(data)
     .command(models)
@@ -41,7 +43,7 @@ function parser(argv: readonly string[]): Argv {
     .option('debug', { type: 'boolean', describe: 'show the stack of a failure' })
     .demandCommand(1, 'which command? See rec --help.')
     .strict()
-    .check(refuseRepeats)
+    .check((options) => refuseRepeats(options, rec))
     .parserConfiguration({ 'camel-case-expansion': false, 'dot-notation': false, 'parse-numbers': false })
     .version(packageManifest().version)
     .help()
@@ -57,9 +59,10 @@ function parser(argv: readonly string[]): Argv {
 }
 
 /** One value was meant, which of the two is not ours to say; yargs would hand over both. */
-function refuseRepeats(options: Record<string, unknown>): true {
+function refuseRepeats(options: Record<string, unknown>, rec: Argv): true {
+  const lists = ['_', ...(rec as unknown as ParsedOptions).getOptions().array];
   for (const [name, value] of Object.entries(options)) {
-    if (Array.isArray(value) && name !== '_' && name !== 'set') {
+    if (Array.isArray(value) && !lists.includes(name)) {
       throw new UsageError(`--${name} is given ${value.length} times: ${value.join(', ')}`);
     }
   }
@@ -68,7 +71,7 @@ function refuseRepeats(options: Record<string, unknown>): true {
 
 // What yargs knows of the command that was being parsed; its types leave these two out.
 interface ParsedOptions {
-  getOptions(): { key: Record<string, unknown> };
+  getOptions(): { key: Record<string, unknown>; array: string[] };
 }
 interface ParsedCommands {
   getCommands(): [command: string, ...unknown[]][];

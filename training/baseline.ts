@@ -11,17 +11,19 @@ export interface BaselineResult {
   byPopularity: ReturnType<typeof byPopularity>;
 }
 
-/** Every registered baseline, with default settings, on the test rows. */
+/** Every registered baseline, with default settings, on the test rows: by name, its figures and the ranks behind them. */
 export function evaluateBaselines(
   dataset: Dataset,
   options: RankingOptions & { itemCounts: Int32Array },
-): Record<string, BaselineResult> {
+): { results: Record<string, BaselineResult>; ranks: Record<string, Ranking['seenRanks']> } {
   const { target } = dataset.test;
-  const results = models.baselines().map(({ name, config, fit }): [string, BaselineResult] => {
-    const counted = fit(config.parse({}), dataset);
-    const { metrics, seen, ranks } = rankSparse(dataset, dataset.test, counted, options);
-    const buckets = byPopularity(ranks, target, options.itemCounts, options.topk);
-    return [name, { test: metrics, seen, byPopularity: buckets }];
-  });
-  return Object.fromEntries(results);
+  const results: Record<string, BaselineResult> = {};
+  const ranks: Record<string, Ranking['seenRanks']> = {};
+  for (const { name, config, fit } of models.baselines()) {
+    const ranking = rankSparse(dataset, dataset.test, fit(config.parse({}), dataset), options);
+    const buckets = byPopularity(ranking.ranks, target, options.itemCounts, options.topk);
+    results[name] = { test: ranking.metrics, seen: ranking.seen, byPopularity: buckets };
+    ranks[name] = ranking.seenRanks;
+  }
+  return { results, ranks };
 }

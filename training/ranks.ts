@@ -1,26 +1,37 @@
 import { UserError } from '../common/errors.ts';
-import { readSafetensors, requireTensor, writeSafetensors } from '../common/safetensors.ts';
+import { readSafetensors, requireTensor, type Safetensors, writeSafetensors } from '../common/safetensors.ts';
+import type { Ranking } from '../evaluation/tally.ts';
 
 /** The file of a run folder that has a rank for every test row. */
 export const RANKS_FILE = 'ranks.safetensors';
+
+/** [rows] 0-based ranks of the targets: where items of the row's own history compete (`kept`), and where not (`filtered`). */
+export type RankColumns = Ranking['seenRanks'];
 
 /**
  * Where the targets of a run's test rows came, row by row in the order of the prepared dataset. Two runs on the same prepared
  * dataset (their `dataset` is equal) have the same rows, so their ranks are pairs.
  */
-export interface TestRanks {
-  /** [rows] 0-based ranks where items of the row's own history compete. */
-  kept: Int32Array;
-  /** [rows] 0-based ranks where they do not. */
-  filtered: Int32Array;
+export interface TestRanks extends RankColumns {
+  /** [rows] the user of each row: rows of one user are not independent of one another. */
+  user: Int32Array;
   /** [rows] how many training rows have the row's target as theirs. */
   targetCount: Int32Array;
+  /** The yardsticks' ranks of the same rows, by name. */
+  baselines: Record<string, RankColumns>;
   /** Hash of the prepared dataset, as in dataset.json. */
   dataset: string;
 }
 
-/** Three I32 tensors of 4 bytes a row: any safetensors library reads them. */
-export async function writeRanks(path: string, { dataset, ...columns }: TestRanks): Promise<void> {
+/**
+ * I32 tensors [rows], which any safetensors library reads: `user`, `targetCount`, `kept`, `filtered`, and for every yardstick
+ * `<name>.kept` and `<name>.filtered`.
+ */
+export async function writeRanks(path: string, ranks: TestRanks): Promise<void> {
+  const { user, targetCount, kept, filtered, baselines, dataset } = ranks;
+  const columns: Record<string, Int32Array> = { user, targetCount, kept, filtered };
+  for (const [name, ranks] of Object.entries(baselines))
+    for (const rule of ['kept', 'filtered'] as const) columns[`${name}.${rule}`] = ranks[rule];
   const tensors = Object.entries(columns).map(
     ([name, data]) => [name, { dtype: 'I32', shape: [data.length], data }] as const,
   );
@@ -30,16 +41,23 @@ export async function writeRanks(path: string, { dataset, ...columns }: TestRank
 /** @throws UserError where the file is damaged or something else */
 export async function readRanks(path: string): Promise<TestRanks> {
   const file = await readSafetensors(path);
-  const column = (name: string, shape?: readonly number[]): Int32Array => {
-    const { data } = requireTensor(file, name, shape);
-    if (data instanceof Int32Array) return data;
-    throw new UserError(`${path}: tensor '${name}' does not hold I32 ranks`);
-  };
-  const kept = column('kept');
+  const user = column(file, 'user');
+  const get = (name: string) => column(file, name, user.length);
+  const names = [...file.tensors.keys()].flatMap((name) => /^(.+)\.kept$/.exec(name)?.[1] ?? []);
   return {
-    kept,
-    filtered: column('filtered', [kept.length]),
-    targetCount: column('targetCount', [kept.length]),
+    user,
+    targetCount: get('targetCount'),
+    kept: get('kept'),
+    filtered: get('filtered'),
+    baselines: Object.fromEntries(
+      names.map((name) => [name, { kept: get(`${name}.kept`), filtered: get(`${name}.filtered`) }]),
+    ),
     dataset: file.metadata.dataset ?? '',
   };
+}
+
+function column(file: Safetensors, name: string, rows?: number): Int32Array {
+  const { data } = requireTensor(file, name, rows === undefined ? undefined : [rows]);
+  if (data instanceof Int32Array) return data;
+  throw new UserError(`${file.path}: tensor '${name}' does not hold I32 numbers`);
 }

@@ -60,6 +60,7 @@ async function evaluateModel(experiment: Experiment): Promise<Evaluated> {
   const valid = await rank(dataset.valid, false);
   const test = await rank(dataset.test, true);
   const seconds = (performance.now() - started) / 1000;
+  const baselines = evaluateBaselines(dataset, options);
   const metrics: Evaluated['metrics'] = {
     model: run.model.entry.name,
     dataset: dataset.name,
@@ -80,12 +81,14 @@ async function evaluateModel(experiment: Experiment): Promise<Evaluated> {
     },
     seen: test.seen,
     byPopularity: byPopularity(test.ranks, dataset.test.target, itemCounts, options.topk),
-    baselines: evaluateBaselines(dataset, options),
+    baselines: baselines.results,
   };
   return {
     metrics,
     ranks: {
+      user: dataset.test.user,
       ...test.seenRanks,
+      baselines: baselines.ranks,
       targetCount: dataset.test.target.map((item) => itemCounts[item]),
       dataset: dataset.manifest.hash,
     },

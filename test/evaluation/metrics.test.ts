@@ -1,7 +1,13 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { seeded } from '../../common/random.ts';
-import { byPopularity, judgedMetrics, meanMetrics, rankMetrics } from '../../evaluation/metrics.ts';
+import {
+  byPopularity,
+  judgedMetrics,
+  meanMetrics,
+  metricOfRows,
+  rankMetrics,
+} from '../../evaluation/metrics.ts';
 import { evalSettings } from '../../evaluation/settings.ts';
 
 const near = (actual: number, expected: number) =>
@@ -24,6 +30,17 @@ test('one relevant item a row: by hand', () => {
   near(m['precision@10'], 3 / 10 / 4);
   assert.equal(Object.keys(m).length, 18);
   assert.equal(rankMetrics(new Int32Array(0), [10]), {});
+});
+
+test('a metric row by row: its mean is the metric', () => {
+  const ranks = Int32Array.from({ length: 100 }, (_, i) => (i * 7) % 60);
+  for (const [name, value] of Object.entries(rankMetrics(ranks, [1, 10, 50]))) {
+    const rows = metricOfRows(ranks, name);
+    near(rows.reduce((a, b) => a + b, 0) / rows.length, value);
+  }
+  assert.equal([...metricOfRows(Int32Array.of(0, 2, 3), 'ndcg@3')], [1, 0.5, 0]);
+  for (const name of ['auc@10', 'ndcg', 'ndcg@0', 'ndcg@x', 'ndcg@1.5'])
+    assert.throws(() => metricOfRows(ranks, name), `unknown metric '${name}'`);
 });
 
 test('graded judgments: by hand', () => {

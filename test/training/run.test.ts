@@ -47,7 +47,7 @@ async function failure(work: Promise<unknown>): Promise<Error> {
 }
 
 /** Every figure of the test rows follows from the ranks that the run saved. */
-async function assertRanks({ run, rows, seen, byPopularity, dataset }: RunResult): Promise<void> {
+async function assertRanks({ run, rows, seen, byPopularity, baselines, dataset }: RunResult): Promise<void> {
   const ranks = await readRanks(join(run, 'ranks.safetensors'));
   for (const rule of ['kept', 'filtered'] as const) {
     assert.is(ranks[rule].length, rows.test);
@@ -56,7 +56,12 @@ async function assertRanks({ run, rows, seen, byPopularity, dataset }: RunResult
       ranks[rule].reduce((sum, r) => sum + (r < 5 ? Math.LN2 / Math.log(r + 2) : 0), 0) / rows.test;
     assert.ok(Math.abs(recall - seen[rule]['recall@5']) < 1e-12);
     assert.ok(Math.abs(ndcg - seen[rule]['ndcg@5']) < 1e-12);
+    for (const [name, columns] of Object.entries(ranks.baselines)) {
+      const hits = columns[rule].filter((rank) => rank < 5).length;
+      assert.ok(Math.abs(hits / rows.test - baselines[name].seen[rule]['recall@5']) < 1e-12, name);
+    }
   }
+  assert.equal(Object.keys(ranks.baselines), Object.keys(baselines));
   assert.is(ranks.targetCount.filter((n) => n > 20).length, byPopularity['21+'].rows);
   assert.is(ranks.targetCount.filter((n) => n === 0).length, byPopularity.unseen.rows);
   assert.is(ranks.dataset, JSON.parse(readFileSync(join(run, 'dataset.json'), 'utf8')).hash, dataset);

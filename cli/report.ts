@@ -1,0 +1,52 @@
+import type { CommandModule } from 'yargs';
+import type { Report, ReportOptions } from '../reports/index.ts';
+import { reportAsText } from '../reports/text.ts';
+import { job } from './job.ts';
+import { outputOptions, text } from './options.ts';
+import { printResult } from './output.ts';
+import { paint } from './style.ts';
+
+interface Arguments {
+  runs: string[];
+  out: string[];
+  baseline: string[];
+  metrics?: string;
+  seen?: ReportOptions['seen'];
+  json: boolean;
+  quiet: boolean;
+}
+
+const several = (describe: string) =>
+  ({ ...text(describe), array: true, nargs: 1, default: [] as string[] }) as const;
+
+/** `rec report RUNS...`: runs in one table, seeds put together, differences tested. */
+export const report: CommandModule<object, Arguments> = {
+  command: 'report <runs..>',
+  describe: 'compare runs: a table over seeds and datasets, with tests, costs and curves',
+  builder: (yargs) =>
+    yargs
+      .positional('runs', {
+        type: 'string',
+        array: true,
+        demandOption: true,
+        describe: 'run folders, or folders of runs',
+      })
+      .options({
+        out: several('write the report to this file too: .html, .md, .tex, .csv or .json'),
+        baseline: several('compare with this system (a name of the table), or all of this model; repeatable'),
+        metrics: text('figures of the table, as recall@10,ndcg@10 [default: recall and NDCG at each k]'),
+        seen: {
+          choices: ['kept', 'filtered'] as const,
+          describe: "whether items of a row's own history compete [default: as in the runs]",
+        },
+        ...outputOptions,
+      })
+      .example('$0 report runs --out paper.tex --out report.html', '') as never,
+  async handler({ runs, out, baseline, metrics, seen, json, quiet }) {
+    const reports = new URL('../reports/index.ts', import.meta.url);
+    const options = { paths: runs, out, baselines: baseline, metrics: metrics?.split(','), seen };
+    const result = (await job(reports, 'writeReport', options, quiet)) as Report;
+    const bold = (words: string) => paint(process.stdout, 'bold', words);
+    printResult(result, json, () => reportAsText(result, { width: process.stdout.columns ?? 120, bold }));
+  },
+};

@@ -1,0 +1,16 @@
+import { spawnSync } from 'node:child_process';
+
+/** The Python of `$REC_PYTHON`, else python3, where it can import the modules; else undefined, and the test's skipping is said. */
+export function pythonWith(...modules: string[]): string | undefined {
+  const python = process.env.REC_PYTHON ?? 'python3';
+  if (spawnSync(python, ['-c', `import ${modules.join(', ')}`]).status === 0) return python;
+  console.log(`skipped: ${python} cannot import ${modules.join(', ')}`);
+  return undefined;
+}
+
+/** What a script prints as JSON, given `input` as its first argument. */
+export function askPython(python: string, script: string, input: string): unknown {
+  const { status, stdout, stderr } = spawnSync(python, ['-c', script, input], { encoding: 'utf8' });
+  if (status !== 0) throw new Error(stderr);
+  return JSON.parse(stdout);
+}
