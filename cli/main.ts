@@ -9,6 +9,7 @@ import { datasets, encoders, models } from './list.ts';
 import { endOnClosedPipe, reportFailure } from './output.ts';
 import { report } from './report.ts';
 import { run } from './run.ts';
+import { search } from './search.ts';
 
 /** The process's one command line: sets the exit code, and heeds interrupts and closed pipes. */
 export async function main(argv: readonly string[]): Promise<void> {
@@ -36,6 +37,7 @@ function parser(argv: readonly string[]): Argv {
     .command(evaluate)
     .command(report)
     .command(encode)
+    .command(search)
     .command(data)
     .command(models)
     .command(encoders)
@@ -57,6 +59,9 @@ function parser(argv: readonly string[]): Argv {
     throw new UsageError(explain(error?.message ?? message, rec, usage));
   });
 }
+
+/** Options that take several values; yargs keeps what is no option under '_'. */
+const lists = ['_', 'set', 'texts'];
 
 /** One value was meant, which of the two is not ours to say; yargs would hand over both. */
 function refuseRepeats(options: Record<string, unknown>, rec: Argv): true {

@@ -17,16 +17,17 @@ import {
 import { resolve } from './resolve.ts';
 import { only } from './values.ts';
 
-const partChoices = z.strictObject({ run: choices.extend({ model: z.string().optional() }) });
+/** What a command without a model chooses by name. */
+export const partChoices = z.strictObject({ run: choices.extend({ model: z.string().optional() }) });
 
-function resolveChoices(options: ConfigOptions) {
+export function resolveChoices(options: ConfigOptions) {
   const layers = userLayersForPart(options, partChoices).map((layer) => only(layer, ['run']));
   const { config, origins } = resolve(partChoices, layers);
   return { ...config.run, origins };
 }
 
 /** The dataset's own settings, as far as a command knows their sections. */
-const partOf = (dataset: string, schema: z.ZodObject) =>
+export const partOf = (dataset: string, schema: z.ZodObject) =>
   only(datasetDefaults(dataset), Object.keys(schema.shape));
 
 /** What decides a prepared dataset, for `rec data`. */

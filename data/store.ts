@@ -161,7 +161,7 @@ export class Column {
 }
 
 /** A file of lines. */
-class LineFile {
+export class LineFile {
   /** Bytes so far. */
   length = 0;
   readonly #file: number;
@@ -188,7 +188,7 @@ class LineFile {
 }
 
 /** A write may take fewer bytes than it was given. */
-function writeFully(file: number, bytes: Uint8Array, position?: number): void {
+export function writeFully(file: number, bytes: Uint8Array, position?: number): void {
   for (let done = 0; done < bytes.length; )
     done += writeSync(
       file,

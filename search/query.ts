@@ -1,0 +1,67 @@
+import type { Progress } from '../common/progress.ts';
+import { projectCatalogue } from '../configs/catalogue.ts';
+import { resolveSearch, type SearchOptions } from '../configs/search.ts';
+import { resolveSource } from '../data/index.ts';
+import { loadTask } from './load.ts';
+import { openSearcher } from './searcher.ts';
+
+/** An item found for a query. */
+export interface Found {
+  rank: number;
+  item: string;
+  score: number;
+  domain: string;
+  text: string;
+}
+
+/** A task's pool, ready to be asked. */
+export interface Asking {
+  dataset: string;
+  method: string;
+  items: number;
+  /** The k best items for each text, k being the longest list of search.topk. */
+  ask(texts: readonly string[]): Promise<{ query: string; found: Found[] }[]>;
+  close(): Promise<void>;
+}
+
+/** Opens what `rec search query` asks. */
+export async function openAsking(options: SearchOptions, progress: Progress): Promise<Asking> {
+  const config = resolveSearch(options, await projectCatalogue());
+  const task = await loadTask(resolveSource(config.dataset), config.pool, { progress, seed: config.seed });
+  const searcher = await openSearcher(task, config, progress);
+  const k = Math.max(...config.search.topk);
+  const { ids, texts, domain, domains } = task.pool;
+  return {
+    dataset: task.manifest.name,
+    method: searcher.name,
+    items: ids.length,
+    async ask(asked) {
+      const queries = asked.map((text, i) => ({ id: String(i), text, relevant: [] }));
+      const ranked = await searcher.search(queries, k, progress);
+      return ranked.map(({ query, hits }) => ({
+        query: query.text,
+        found: Array.from(hits.items, (item, i) => ({
+          rank: i + 1,
+          item: ids[item],
+          score: hits.scores[i],
+          domain: domains[domain[item]],
+          text: texts.at(item)!,
+        })),
+      }));
+    },
+    close: () => searcher.close(),
+  };
+}
+
+/** Answers texts given at once: `rec search query` in the job's thread. */
+export async function answer(
+  { options, texts }: { options: SearchOptions; texts: string[] },
+  progress: Progress,
+): Promise<Omit<Asking, 'ask' | 'close'> & { answers: Awaited<ReturnType<Asking['ask']>> }> {
+  const { dataset, method, items, ask, close } = await openAsking(options, progress);
+  try {
+    return { dataset, method, items, answers: await ask(texts) };
+  } finally {
+    await close();
+  }
+}
