@@ -60,9 +60,6 @@ function parser(argv: readonly string[]): Argv {
   });
 }
 
-/** Options that take several values; yargs keeps what is no option under '_'. */
-const lists = ['_', 'set', 'texts'];
-
 /** One value was meant, which of the two is not ours to say; yargs would hand over both. */
 function refuseRepeats(options: Record<string, unknown>, rec: Argv): true {
   const lists = ['_', ...(rec as unknown as ParsedOptions).getOptions().array];
