@@ -2,6 +2,7 @@ import type { CommandModule } from 'yargs';
 import type { ConfigOptions } from '../configs/options.ts';
 import type { Manifest } from '../data/dataset.ts';
 import type { DatasetSummary } from '../data/inspect.ts';
+import { download } from './download.ts';
 import { job } from './job.ts';
 import { configOptions, configurationOf, outputOptions } from './options.ts';
 import { printResult } from './output.ts';
@@ -34,11 +35,15 @@ const inspect: CommandModule<object, Arguments> = {
   },
 };
 
-/** `rec data prepare | inspect`. */
+/** `rec data download | prepare | inspect`. */
 export const data: CommandModule = {
   command: 'data',
-  describe: 'prepare or inspect a dataset',
+  describe: 'download, prepare or inspect a dataset',
   builder: (yargs) =>
-    yargs.command(prepare).command(inspect).demandCommand(1, 'which action? prepare or inspect.'),
+    yargs
+      .command(download)
+      .command(prepare)
+      .command(inspect)
+      .demandCommand(1, 'which action? download, prepare or inspect.'),
   handler: () => {},
 };

@@ -1,8 +1,19 @@
+import { UsageError } from '../common/errors.ts';
 import type { Progress } from '../common/progress.ts';
 import { projectCatalogue } from '../configs/catalogue.ts';
 import type { ConfigOptions } from '../configs/options.ts';
 import { resolveData, resolveEncoding } from '../configs/parts.ts';
-import { type Dataset, inspectDataset, loadDataset, type Manifest, resolveSource } from '../data/index.ts';
+import {
+  type Dataset,
+  filesOnHub,
+  inspectDataset,
+  loadDataset,
+  type Manifest,
+  missingFiles,
+  resolveSource,
+} from '../data/index.ts';
+import { download, type HubDownload } from '../hub/index.ts';
+import type { DownloadRequest } from './download.ts';
 import type { EncodeResult } from './encode.ts';
 
 // What the commands without a training run in the job's thread.
@@ -17,14 +28,30 @@ export async function summariseDataset(options: ConfigOptions, progress: Progres
   return inspectDataset(await load(options, progress));
 }
 
+/** `rec data download`. */
+export async function downloadFiles(
+  { dataset, encoder, files, dryRun }: DownloadRequest,
+  progress: Progress,
+): Promise<HubDownload[]> {
+  const needs = dataset === undefined ? [] : [filesOnHub(resolveSource(dataset), files)];
+  if (encoder === undefined) return download(needs, progress, { dryRun });
+  const { encoder: chosen } = resolveEncoding({ encoder, set: [] }, await projectCatalogue());
+  const weights = await chosen.entry.onHub?.(chosen.settings);
+  if (!weights)
+    throw new UsageError(`encoder '${encoder}' has no weights on the hub: there is nothing to download.`);
+  return download([...needs, weights], progress, { dryRun });
+}
+
 /** `rec encode`. */
 export async function encodeItems(
   { options, out }: { options: ConfigOptions; out?: string },
   progress: Progress,
 ): Promise<EncodeResult> {
   const started = performance.now();
-  const { embedTexts, writeFeature } = await import('../encoders/index.ts');
+  const { embedTexts, missingWeights, writeFeature } = await import('../encoders/index.ts');
   const { dataset, data, seed, threads, encoder } = resolveEncoding(options, await projectCatalogue());
+  const weights = await missingWeights(encoder.entry, encoder.settings);
+  await download([await missingFiles(resolveSource(dataset)), weights], progress);
   const { name, itemCount, itemTexts, featureFile } = await loadDataset(resolveSource(dataset), data, {
     progress,
     seed,
@@ -47,5 +74,7 @@ export async function encodeItems(
 
 async function load(options: ConfigOptions, progress: Progress): Promise<Dataset> {
   const { dataset, data, seed } = resolveData(options);
-  return loadDataset(resolveSource(dataset), data, { progress, seed });
+  const source = resolveSource(dataset);
+  await download([await missingFiles(source)], progress);
+  return loadDataset(source, data, { progress, seed });
 }

@@ -1,3 +1,4 @@
+import { formatBytes } from '../common/bytes.ts';
 import type { ProgressEvent } from '../common/progress.ts';
 import { formatDuration, formatNumber, paint } from './style.ts';
 
@@ -8,6 +9,8 @@ interface Task {
   unit: string;
   total?: number;
   done: number;
+  /** What was done before it started. */
+  before: number;
   started: number;
 }
 
@@ -41,7 +44,8 @@ export class ProgressRenderer {
 
   #show(event: ProgressEvent): void {
     if (event.kind === 'begin') {
-      this.#task = { name: event.task, unit: event.unit, total: event.total, done: 0, started: this.#now() };
+      const { task: name, unit, total, done = 0 } = event;
+      this.#task = { name, unit, total, done, before: done, started: this.#now() };
       this.#showTask();
     } else if (event.kind === 'advance' && this.#task) {
       this.#task.done = event.done;
@@ -104,17 +108,21 @@ export class ProgressRenderer {
 /** 'encode  [#####-----]  50%  100/200 texts  33/s  ETA 0:03'. */
 function describe(task: Task, now: number): string {
   const seconds = (now - task.started) / 1000;
-  const rate = seconds > 0 ? task.done / seconds : 0;
+  const rate = seconds > 0 ? (task.done - task.before) / seconds : 0;
+  const inBytes = task.unit === 'bytes';
+  const count = (value: number) => (inBytes ? formatBytes(value) : formatNumber(value));
+  const unit = inBytes ? '' : ` ${task.unit}`;
   const parts = [task.name];
   if (task.total) {
     const part = Math.min(1, task.done / task.total);
     const filled = Math.round(part * 20);
     parts.push(`[${'#'.repeat(filled)}${'-'.repeat(20 - filled)}]`, `${Math.floor(part * 100)}%`.padStart(4));
-    parts.push(`${formatNumber(task.done)}/${formatNumber(task.total)} ${task.unit}`);
+    parts.push(`${count(task.done)}/${count(task.total)}${unit}`);
   } else if (task.done) {
-    parts.push(`${formatNumber(task.done)} ${task.unit}`);
+    parts.push(`${count(task.done)}${unit}`);
   }
-  if (rate > 0) parts.push(`${rate < 10 ? Number(rate.toPrecision(2)) : formatNumber(Math.round(rate))}/s`);
+  if (rate > 0)
+    parts.push(`${rate < 10 && !inBytes ? Number(rate.toPrecision(2)) : count(Math.round(rate))}/s`);
   if (rate > 0 && task.total) parts.push(`ETA ${formatDuration(Math.max(0, task.total - task.done) / rate)}`);
   return parts.join('  ');
 }

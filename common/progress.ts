@@ -2,7 +2,7 @@ import { Cancelled } from './errors.ts';
 
 /** What long work tells whoever watches it; plain data, so that it crosses a thread boundary. */
 export type ProgressEvent =
-  | { kind: 'begin'; task: string; total?: number; unit: string }
+  | { kind: 'begin'; task: string; total?: number; unit: string; done?: number }
   | { kind: 'advance'; done: number; total?: number }
   | { kind: 'end' }
   | { kind: 'note'; text: string }
@@ -21,11 +21,11 @@ export class Progress {
     this.#cancelled = cancelled;
   }
 
-  /** Starts a task with a bar: `unit` is what is counted ('rows', 'steps', 'texts'). */
-  begin(task: string, unit: string, total?: number): void {
+  /** Starts a task with a bar: `unit` is what is counted ('rows', 'steps', 'texts'), `done` what was there before. */
+  begin(task: string, unit: string, total?: number, done?: number): void {
     this.check();
     this.#last = 0;
-    this.#send({ kind: 'begin', task, unit, total });
+    this.#send({ kind: 'begin', task, unit, total, ...(done && { done }) });
   }
 
   /** `done` units so far; throws Cancelled where the user asked to stop. At most about 10 events a second pass. */

@@ -15,6 +15,7 @@ import { columns, sealStore, writeStore } from './store.ts';
 import { BadRows, splitNames } from './table.ts';
 
 export type { Dataset, FeatureFile, Manifest, Rows } from './dataset.ts';
+export { filesOnHub, missingFiles } from './hub-files.ts';
 export { inspectDataset, targetCounts, trainingCounts } from './inspect.ts';
 export { type DataSettings, dataSettings } from './settings.ts';
 export { type DatasetSource, listDatasets, resolveSource } from './sources.ts';

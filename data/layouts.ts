@@ -1,8 +1,7 @@
-import { existsSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
 import { UserError } from '../common/errors.ts';
 import { explainFileError } from '../common/files.ts';
+import { locateFiles, missingMessage } from './hub-files.ts';
 import { amazon, amazonSplit, detectAmazon, detectAmazonSplit } from './readers/amazon.ts';
 import type { Layout } from './readers/layout.ts';
 import { detectRecbole } from './readers/recbole.ts';
@@ -38,25 +37,14 @@ export async function detectLayout(path: string): Promise<Layout> {
 }
 
 /**
- * Finds the named files of a source under `root`.
+ * The layout of a source that names its files one by one.
  * @throws UserError that says exactly which files to get, from where, and where to put them.
  */
-export function layoutOfFiles(source: DatasetSource, root = process.env.REC_DATA): Layout {
-  const wanted = Object.entries(source.files ?? {}).filter(([, file]) => file) as [string, string][];
-  const found = new Map<string, string>();
-  for (const [role, file] of wanted) {
-    const path = root && findFile(root, file, source.hub);
-    if (path) found.set(role, path);
-  }
-  const missing = wanted.filter(([role]) => !found.has(role));
-  if (missing.length)
-    throw new UserError(
-      missingMessage(
-        source,
-        missing.map(([, file]) => file),
-        root,
-      ),
-    );
+export async function layoutOfFiles(source: DatasetSource): Promise<Layout> {
+  const named = await locateFiles(source);
+  const missing = named.filter(({ path }) => !path).map(({ file }) => file);
+  if (missing.length) throw new UserError(missingMessage(source, missing));
+  const found = new Map(named.map(({ role, path }) => [role, path as string]));
   const metadata = found.has('metadata') ? [found.get('metadata') as string] : [];
   if (found.has('interactions')) return amazon([found.get('interactions') as string], metadata);
   const paths = Object.fromEntries(splitNames.map((split) => [split, found.get(split)]));
@@ -65,19 +53,4 @@ export function layoutOfFiles(source: DatasetSource, root = process.env.REC_DATA
       `dataset '${source.name}': its files name neither 'interactions' nor all of train, valid, test.`,
     );
   return amazonSplit(paths as Record<(typeof splitNames)[number], string>, metadata);
-}
-
-function findFile(root: string, file: string, hub = ''): string | undefined {
-  const places = [join(root, file), join(root, basename(hub), file), join(root, basename(file))];
-  return places.flatMap((place) => [place, `${place}.gz`]).find((place) => existsSync(place));
-}
-
-function missingMessage(source: DatasetSource, files: readonly string[], root: string | undefined): string {
-  const place = root ?? '$REC_DATA';
-  const lines = files.map((file) => {
-    const from = source.hub ? `https://huggingface.co/datasets/${source.hub}/resolve/main/${file}` : file;
-    return `  ${from}\n    -> ${join(place, dirname(file), basename(file))} (or with .gz)`;
-  });
-  const first = root ? '' : ' Set REC_DATA to the folder that shall hold them.';
-  return `dataset '${source.name}' needs ${files.length} file${files.length > 1 ? 's' : ''} that ${files.length > 1 ? 'are' : 'is'} not there.${first}\n${lines.join('\n')}`;
 }

@@ -2,6 +2,7 @@ import type { z } from 'zod';
 import type { Progress } from '../common/progress.ts';
 import type { Texts } from '../common/texts.ts';
 import type { Device } from '../engine/index.ts';
+import type { HubNeed } from '../hub/index.ts';
 
 /** What an encoder needs to know besides its own configuration. */
 export interface EncoderContext {
@@ -51,6 +52,8 @@ export interface EncoderDefinition<S extends z.ZodObject = z.ZodObject> {
   open(config: z.output<S>, context: EncoderContext): Promise<TextEncoder>;
   /** Where the weights would be read from; left out by families that read none. */
   weights?(config: z.output<S>): Promise<WeightsStatus>;
+  /** The files of the weights on the hub; undefined where the settings name a folder. */
+  onHub?(config: z.output<S>): Promise<HubNeed | undefined>;
 }
 
 /** Declares an encoder; the identity function, for the types. */

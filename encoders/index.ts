@@ -1,4 +1,5 @@
 import { unknownName } from '../common/errors.ts';
+import type { HubNeed } from '../hub/index.ts';
 import type { EncoderDefinition } from './contract.ts';
 import file from './feature-file.ts';
 import lsa from './lsa.ts';
@@ -18,6 +19,15 @@ export const encoders = {
     return found;
   },
 };
+
+/** What is to be downloaded before an encoder can be opened; undefined where nothing is. */
+export async function missingWeights(
+  entry: EncoderDefinition,
+  settings: Record<string, unknown>,
+): Promise<HubNeed | undefined> {
+  const status = await entry.weights?.(settings);
+  return status?.atHand === false ? entry.onHub?.(settings) : undefined;
+}
 
 export type {
   EncoderContext,

@@ -1,5 +1,4 @@
 import { existsSync, statSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { z } from 'zod';
@@ -7,6 +6,7 @@ import { UserError } from '../common/errors.ts';
 import { cacheFolder, readJson } from '../common/files.ts';
 import { asFloat32, readSafetensors, readSafetensorsHeader, requireTensor } from '../common/safetensors.ts';
 import { Parameters } from '../engine/index.ts';
+import { cachedSnapshot, type HubNeed, hubCache } from '../hub/index.ts';
 import { type RobertaConfig, robertaShapes } from './roberta-model.ts';
 import { tokenizerFiles } from './tokenizer.ts';
 
@@ -20,10 +20,10 @@ export type Located = { folder: string } | { advice: string };
 export async function locateCheckpoint(model: string, revision: string): Promise<Located> {
   const asPath = model.startsWith('~/') ? join(homedir(), model.slice(2)) : model;
   if (isFolder(asPath)) return located(resolve(asPath), `The folder ${asPath}`);
-  if (!/^[\w-][\w.-]*\/[\w-][\w.-]*$/.test(model))
+  if (!isRepository(model))
     return { advice: `${model}: no such folder, and not the name of a repository (org/name)` };
   const own = cacheFolder('weights', ...model.split('/'));
-  const places = [own, ...(await hubSnapshots(model, revision))];
+  const places = [own, await cachedSnapshot({ type: 'model', name: model, revision })];
   const complete = places.find((folder) => !missingFiles(folder).length);
   if (complete) return { folder: complete };
   const begun = places.find((folder) => isFolder(folder));
@@ -32,9 +32,25 @@ export async function locateCheckpoint(model: string, revision: string): Promise
     advice:
       `the weights of ${model} are not at hand.${found} Get config.json, model.safetensors and tokenizer.json ` +
       `(or vocab.json and merges.txt) of https://huggingface.co/${model}/tree/${revision} and put them into ${own}, ` +
-      `or run 'hf download ${model}', whose cache is ${hubFolder()}; or name a folder that has them: --set encoder.model=FOLDER.`,
+      `or run 'rec data download --encoder roberta:${model}' or 'hf download ${model}', which fetch them to ${hubCache()}; or name a folder that has them: --set encoder.model=FOLDER.`,
   };
 }
+
+/** The files of a checkpoint that the hub is asked for; undefined for a folder. Pickled weights only where there are no others. */
+export async function checkpointOnHub(model: string, revision: string): Promise<HubNeed | undefined> {
+  if (!isRepository(model) || isFolder(model)) return undefined;
+  const found = await locateCheckpoint(model, revision);
+  return {
+    by: `the weights of ${model}`,
+    repo: { type: 'model', name: model, revision },
+    files: ['config.json', 'model.safetensors', 'pytorch_model.bin', ...tokenizerFiles.flat()],
+    choose: (there) =>
+      there.filter((file) => file !== 'pytorch_model.bin' || !there.includes('model.safetensors')),
+    advice: 'advice' in found ? found.advice : '',
+  };
+}
+
+const isRepository = (model: string) => /^[\w-][\w.-]*\/[\w-][\w.-]*$/.test(model);
 
 function located(folder: string, subject: string): Located {
   const missing = missingFiles(folder);
@@ -56,20 +72,6 @@ function conversion(folder: string): string {
     return '';
   const load = `AutoModel.from_pretrained('${folder}').save_pretrained('${folder}')`;
   return ` It has pytorch_model.bin, which is not read here; convert it: python -c "from transformers import AutoModel; ${load}".`;
-}
-
-function hubFolder(): string {
-  const { HF_HUB_CACHE, HF_HOME, XDG_CACHE_HOME } = process.env;
-  return (
-    HF_HUB_CACHE ?? join(HF_HOME ?? join(XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'huggingface'), 'hub')
-  );
-}
-
-/** Snapshots of a repository in the hub's cache: the one that the revision's ref names, or the revision itself. */
-async function hubSnapshots(model: string, revision: string): Promise<string[]> {
-  const repository = join(hubFolder(), `models--${model.replace('/', '--')}`);
-  const commit = await readFile(join(repository, 'refs', revision), 'utf8').catch(() => revision);
-  return [join(repository, 'snapshots', commit.trim())];
 }
 
 function isFolder(path: string): boolean {

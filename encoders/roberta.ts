@@ -4,7 +4,7 @@ import { UserError } from '../common/errors.ts';
 import { hashFile, hashJson } from '../common/files.ts';
 import { defineEncoder, type TextEncoder } from './contract.ts';
 import { RobertaBatches, takeBatch } from './roberta-batches.ts';
-import { locateCheckpoint, readRobertaConfig, readRobertaWeights } from './roberta-files.ts';
+import { checkpointOnHub, locateCheckpoint, readRobertaConfig, readRobertaWeights } from './roberta-files.ts';
 import { longestText, type RobertaConfig } from './roberta-model.ts';
 import { loadTokenizer, type TextTokenizer } from './tokenizer.ts';
 
@@ -65,6 +65,7 @@ export default defineEncoder({
       },
     };
   },
+  onHub: ({ model, revision }) => checkpointOnHub(model, revision),
   async weights({ model, revision }) {
     const found = await locateCheckpoint(model, revision);
     return 'folder' in found ? { atHand: true, where: found.folder } : { atHand: false, where: found.advice };

@@ -7,9 +7,16 @@ import { configsFolder } from '../configs/catalogue.ts';
 import type { RunOptions } from '../configs/options.ts';
 import { type ResolvedRun, resolveRun } from '../configs/run.ts';
 import { dropWords } from '../data/augment.ts';
-import { type Dataset, loadDataset, resolveSource } from '../data/index.ts';
-import { type EncoderContext, embedTexts, encoders, type TextVectors } from '../encoders/index.ts';
+import { type Dataset, loadDataset, missingFiles, resolveSource } from '../data/index.ts';
+import {
+  type EncoderContext,
+  embedTexts,
+  encoders,
+  missingWeights,
+  type TextVectors,
+} from '../encoders/index.ts';
 import { type Device, openDevice, Parameters } from '../engine/index.ts';
+import { download } from '../hub/index.ts';
 import {
   type BaselineDefinition,
   type CountedRecommender,
@@ -99,7 +106,15 @@ export async function openExperiment(
   progress: Progress,
   { start = true } = {},
 ): Promise<Experiment> {
+  await fetchMissing(run, progress);
   return isTrained(run) ? openTrained(run, progress, start) : openBaseline(run, progress);
+}
+
+/** Downloads what the run reads and this machine has not, all at once: what is lacking shows before hours of work. */
+async function fetchMissing({ dataset, encoder }: Run, progress: Progress): Promise<void> {
+  const files = await missingFiles(resolveSource(dataset));
+  const weights = encoder && (await missingWeights(encoder.entry, encoder.settings));
+  await download([files, weights], progress);
 }
 
 const isTrained = (run: Run): run is TrainedRun => run.model.entry.kind === 'trained';

@@ -1,0 +1,71 @@
+import type { CommandModule } from 'yargs';
+import { formatBytes } from '../common/bytes.ts';
+import { UsageError } from '../common/errors.ts';
+import type { HubDownload } from '../hub/index.ts';
+import { job } from './job.ts';
+import { outputOptions, text } from './options.ts';
+import { printResult } from './output.ts';
+import { table } from './style.ts';
+
+/** What `rec data download` is to fetch. */
+export interface DownloadRequest {
+  dataset?: string;
+  encoder?: string;
+  /** Paths in the dataset's repository, in place of the files that preparation reads. */
+  files?: string[];
+  dryRun: boolean;
+}
+
+interface Arguments {
+  dataset?: string;
+  encoder?: string;
+  file?: string[];
+  'dry-run': boolean;
+  json: boolean;
+  quiet: boolean;
+}
+
+/** `rec data download`: files of the Hugging Face hub into its cache, which Python shares. */
+export const download: CommandModule<object, Arguments> = {
+  command: 'download',
+  describe: "fetch a dataset's files or an encoder's weights from the Hugging Face hub",
+  builder: (yargs) =>
+    yargs
+      .options({
+        dataset: text('a name from `rec datasets`'),
+        encoder: text('a name from `rec encoders`, or roberta:org/name'),
+        file: {
+          ...text("a file of the dataset's repository, '*' for any part of its name; may be given again"),
+          array: true,
+        },
+        'dry-run': { type: 'boolean', default: false, describe: 'say what and how large, fetch nothing' },
+        ...outputOptions,
+      })
+      .example('$0 data download --dataset All_Beauty --encoder blair-base', '')
+      .example("$0 data download --dataset games --file 'benchmark/5core/last_out_w_his/Video_Games.*'", '')
+      .epilogue(
+        'HF_HOME, HF_ENDPOINT, HF_TOKEN and HF_HUB_OFFLINE mean what they mean to Python. A download that was stopped goes on where it ended.',
+      ) as never,
+  async handler({ dataset, encoder, file, 'dry-run': dryRun, json, quiet }) {
+    if (dataset === undefined && encoder === undefined)
+      throw new UsageError('what is to be downloaded? Give --dataset, --encoder or both.');
+    if (file && dataset === undefined)
+      throw new UsageError('--file names a file of a dataset: give --dataset too.');
+    const request: DownloadRequest = { dataset, encoder, files: file, dryRun };
+    const files = (await job(
+      new URL('./jobs.ts', import.meta.url),
+      'downloadFiles',
+      request,
+      quiet,
+    )) as HubDownload[];
+    printResult({ files }, json, () => filesAsText(files, dryRun));
+  },
+};
+
+function filesAsText(files: readonly HubDownload[], dryRun: boolean): string {
+  const state = (here: boolean) => (here ? 'was here' : dryRun ? 'not here' : 'downloaded');
+  return table(
+    ['file', 'size', '', 'path'],
+    files.map(({ file, bytes, path, here }) => [file, formatBytes(bytes), state(here), path]),
+  );
+}

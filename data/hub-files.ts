@@ -1,0 +1,68 @@
+import { existsSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import { UsageError } from '../common/errors.ts';
+import { cachedFile, type HubNeed, type HubRepo, hubCache } from '../hub/index.ts';
+import type { DatasetSource } from './sources.ts';
+
+/** A file that a source names, and where it lies, if it does. */
+export interface NamedFile {
+  role: string;
+  file: string;
+  path?: string;
+}
+
+/** Looks for the files that a source names: under $REC_DATA, with and without .gz, then in the hub's cache. */
+export async function locateFiles({ files = {}, hub }: DatasetSource): Promise<NamedFile[]> {
+  const named: NamedFile[] = [];
+  for (const [role, file] of Object.entries(files)) {
+    if (!file) continue;
+    const path = findUnderRoot(file, hub) ?? (hub && (await cachedFile(repoOf(hub), file)));
+    named.push({ role, file, ...(path && { path }) });
+  }
+  return named;
+}
+
+/** What is to be downloaded before a source can be read; undefined where nothing is. */
+export async function missingFiles(source: DatasetSource): Promise<HubNeed | undefined> {
+  const missing = (await locateFiles(source)).filter(({ path }) => !path).map(({ file }) => file);
+  return missing.length && source.hub ? needOf(source, source.hub, missing) : undefined;
+}
+
+/**
+ * All files of a source, or others of its repository, for `rec data download`.
+ * @throws UsageError for a source that has none there.
+ */
+export function filesOnHub(source: DatasetSource, others?: readonly string[]): HubNeed {
+  if (!source.hub || !source.files)
+    throw new UsageError(`dataset '${source.name}' is not on the hub: there is nothing to download.`);
+  const files = Object.values(source.files).filter((file) => file !== undefined);
+  return needOf(source, source.hub, others ?? files);
+}
+
+function needOf(source: DatasetSource, hub: string, files: readonly string[]): HubNeed {
+  return { by: `dataset '${source.name}'`, repo: repoOf(hub), files, advice: missingMessage(source, files) };
+}
+
+const repoOf = (hub: string): HubRepo => ({ type: 'dataset', name: hub, revision: 'main' });
+
+function findUnderRoot(file: string, hub = ''): string | undefined {
+  const root = process.env.REC_DATA;
+  if (!root) return undefined;
+  const places = [join(root, file), join(root, basename(hub), file), join(root, basename(file))];
+  return places.flatMap((place) => [place, `${place}.gz`]).find((place) => existsSync(place));
+}
+
+/** Says exactly which files to get, from where, and where to put them. */
+export function missingMessage(source: DatasetSource, files: readonly string[]): string {
+  const root = process.env.REC_DATA;
+  const lines = files.map((file) => {
+    const from = source.hub ? `https://huggingface.co/datasets/${source.hub}/resolve/main/${file}` : file;
+    return `  ${from}\n    -> ${join(root ?? '$REC_DATA', file)} (or with .gz)`;
+  });
+  const [count, are] = files.length > 1 ? [`${files.length} files`, 'are'] : ['1 file', 'is'];
+  const first = root ? '' : ' Set REC_DATA to the folder that shall hold them.';
+  const fetch = source.hub
+    ? `\n\`rec data download --dataset ${source.name}\` fetches them, where the hub can be reached, to ${hubCache()}; what Python has fetched there is found.`
+    : '';
+  return `dataset '${source.name}' needs ${count} that ${are} not there.${first}\n${lines.join('\n')}${fetch}`;
+}
