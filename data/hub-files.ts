@@ -57,7 +57,7 @@ export function missingMessage(source: DatasetSource, files: readonly string[]):
   const root = process.env.REC_DATA;
   const lines = files.map((file) => {
     const from = source.hub ? `https://huggingface.co/datasets/${source.hub}/resolve/main/${file}` : file;
-    return `  ${from}\n    -> ${join(root ?? '$REC_DATA', file)} (or with .gz)`;
+    return `  ${from}\n    -> ${join(root || '$REC_DATA', file)} (or with .gz)`;
   });
   const [count, are] = files.length > 1 ? [`${files.length} files`, 'are'] : ['1 file', 'is'];
   const first = root ? '' : ' Set REC_DATA to the folder that shall hold them.';

@@ -39,7 +39,9 @@ export class StandIn {
     this.endpoint = await this.#listen('hub', (seen, request, response) =>
       this.#hub(seen, request, response),
     );
-    this.#store = await this.#listen('store', (seen, _, response) => this.#storage(seen, response));
+    // Python tells the two apart by their names.
+    const store = await this.#listen('store', (seen, _, response) => this.#storage(seen, response));
+    this.#store = store.replace('127.0.0.1', 'localhost');
     return this;
   }
 
