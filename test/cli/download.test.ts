@@ -240,7 +240,10 @@ test('killed at any moment, a download goes on and ends whole', async ({ hub, en
   const offsets = hub.seen
     .filter(({ path }) => path.slice(1) === sha256(content))
     .map(({ range }) => Number(/\d+/.exec(range ?? '0')?.[0]));
-  assert.ok(offsets.slice(1).every((offset, i) => offset >= offsets[i]) && offsets.at(-1)! > 0, String(offsets));
+  assert.ok(
+    offsets.slice(1).every((offset, i) => offset >= offsets[i]) && offsets.at(-1)! > 0,
+    String(offsets),
+  );
 });
 
 const python = process.env.REC_PYTHON ?? 'python3';
