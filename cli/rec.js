@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 // The command's entry: plain JavaScript, so that it runs right after `npm ci` without a build. It makes TypeScript
 // importable and hands over to main.ts.
-process.on('SIGINT', interrupted).on('SIGTERM', interrupted);
+for (const event of ['SIGINT', 'SIGTERM', 'disconnect']) process.on(event, interrupted);
 function interrupted() {
   process.exit(130);
 }
@@ -11,5 +11,5 @@ await import('yargs');
 const { register } = await import('tsx/esm/api');
 register();
 const { main } = await import('./main.ts');
-process.off('SIGINT', interrupted).off('SIGTERM', interrupted);
+for (const event of ['SIGINT', 'SIGTERM', 'disconnect']) process.off(event, interrupted);
 await main(process.argv.slice(2));

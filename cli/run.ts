@@ -1,7 +1,7 @@
 import type { CommandModule } from 'yargs';
 import { UsageError } from '../common/errors.ts';
 import type { RunOptions } from '../configs/options.ts';
-import type { RunResult } from '../training/index.ts';
+import type { PausedRun, RunResult } from '../training/index.ts';
 import { job } from './job.ts';
 import {
   configOptions,
@@ -15,6 +15,7 @@ import { printResult } from './output.ts';
 import { resultAsText } from './result.ts';
 
 interface Arguments extends RunOptions {
+  'pause-after'?: number;
   json: boolean;
   quiet: boolean;
 }
@@ -31,23 +32,38 @@ export const run: CommandModule<object, Arguments> = {
         ...configOptions,
         runs: { ...text('folder that run folders are made in'), default: 'runs' },
         ...deviceOptions,
-        resume: text('go on with an interrupted run, as if nothing had happened'),
+        folder: text('the run folder itself, in place of one made in --runs'),
+        resume: text('go on with an interrupted or paused run, as if nothing had happened'),
+        'pause-after': { type: 'number', requiresArg: true, describe: 'pause after so many epochs' },
         ...outputOptions,
       })
       .example('$0 run --model unisrec --encoder lsa', 'on the synthetic demo data')
       .example('$0 run --model sasrec --dataset ./my-data --set train.epochs=20 --seed 7', '') as never,
-  async handler({ runs, resume, json, quiet, ...rest }) {
-    const options: RunOptions = { ...configurationOf(rest), runs, resume };
+  async handler({ runs, folder, resume, 'pause-after': pauseAfter, json, quiet, ...rest }) {
+    if (pauseAfter !== undefined && !(Number.isInteger(pauseAfter) && pauseAfter > 0))
+      throw new UsageError('--pause-after must be a number of epochs, 1 or more');
+    const options: RunOptions = { ...configurationOf(rest), runs, folder, resume, pauseAfter };
     if (resume !== undefined) refuseOthers(options);
     const training = new URL('../training/index.ts', import.meta.url);
     const entry = resume === undefined ? 'runExperiment' : 'resumeExperiment';
-    const result = (await job(training, entry, options, quiet)) as RunResult;
-    printResult(result, json, () => resultAsText(result));
+    const result = (await job(training, entry, options, quiet)) as RunResult | PausedRun;
+    printResult(result, json, () => ('paused' in result ? pausedAsText(result) : resultAsText(result)));
   },
 };
 
-/** A run is resumed as it was: what would change it is refused, not ignored. */
-function refuseOthers({ runs: _runs, resume: _resume, set, ...others }: RunOptions): void {
+function pausedAsText({ paused: { epochs, bestEpoch }, run }: PausedRun): string {
+  return `paused after epoch ${epochs}, best epoch ${bestEpoch}; go on with: rec run --resume ${run}`;
+}
+
+/** A run is resumed as it was: what would change it is refused, not ignored. Threads change its speed only. */
+function refuseOthers({
+  runs: _r,
+  resume: _f,
+  threads: _t,
+  pauseAfter: _p,
+  set,
+  ...others
+}: RunOptions): void {
   const given = Object.entries(others).filter(([, value]) => value !== undefined);
   const names = [...given.map(([name]) => `--${name}`), ...(set.length ? ['--set'] : [])];
   if (names.length) {

@@ -29,8 +29,12 @@ export interface ConfigOptions {
 export interface RunOptions extends ConfigOptions {
   /** Folder that run folders are made in. */
   runs: string;
+  /** The run folder itself, in place of one made in `runs`. */
+  folder?: string;
   /** A run folder to go on with. */
   resume?: string;
+  /** Pause after so many epochs, leaving a run to go on with. */
+  pauseAfter?: number;
 }
 
 /** The section `run`: what is chosen by name. */

@@ -21,29 +21,50 @@ import { Trainer } from './trainer.ts';
 
 export type { RunResult } from './result.ts';
 
+/** What a run that was told to pause prints with --json: it has no result yet. */
+export interface PausedRun {
+  paused: { epochs: number; bestEpoch: number };
+  /** The run folder. */
+  run: string;
+}
+
+/** Options that do not ask for a pause. */
+type ToTheEnd = RunOptions & { pauseAfter?: undefined };
+
 const COUNTED = 'counted, not trained';
 
 /** Trains (or counts) and evaluates a model as the options say; leaves a run folder. */
-export async function runExperiment(options: RunOptions, progress: Progress): Promise<RunResult> {
+export async function runExperiment(options: ToTheEnd, progress: Progress): Promise<RunResult>;
+export async function runExperiment(options: RunOptions, progress: Progress): Promise<RunResult | PausedRun>;
+export async function runExperiment(options: RunOptions, progress: Progress): Promise<RunResult | PausedRun> {
   const started = performance.now();
   const run = resolveExperiment(options, progress);
-  await ensureWritableFolder(options.runs);
+  const given = options.folder === undefined ? undefined : new RunFolder(resolve(options.folder));
+  if (given && existsSync(given.file('config.yaml')))
+    throw new UserError(`${given.shown}: is a run already; go on with it with --resume ${given.shown}`);
+  await ensureWritableFolder(given?.path ?? options.runs);
   const experiment = await openExperiment(run, progress);
   const words = [experiment.dataset.name, run.model.entry.name, ...(run.encoder ? [run.encoder.name] : [])];
-  const folder = await RunFolder.create(
-    options.runs,
-    words,
-    hashJson(run.config),
-    run.yaml,
-    inputsOf(experiment),
-    environmentOf({ device: deviceOf(experiment), threads: run.threads }),
-  );
+  const folder = given ?? (await RunFolder.make(options.runs, words, hashJson(run.config)));
+  const environment = environmentOf({ device: deviceOf(experiment), threads: run.threads });
+  await folder.begin(run.yaml, inputsOf(experiment), environment);
   progress.run(folder.shown);
-  return carryOut(experiment, folder, started, false);
+  return carryOut(experiment, folder, { ...options, started, resumed: false });
 }
 
-/** Takes up an interrupted run at its last checkpoint; the outcome is that of a run without interruption. */
-export async function resumeExperiment(options: RunOptions, progress: Progress): Promise<RunResult> {
+/**
+ * Takes up an interrupted or paused run at its last checkpoint; the outcome is that of a run without interruption, on
+ * any number of threads.
+ */
+export async function resumeExperiment(options: ToTheEnd, progress: Progress): Promise<RunResult>;
+export async function resumeExperiment(
+  options: RunOptions,
+  progress: Progress,
+): Promise<RunResult | PausedRun>;
+export async function resumeExperiment(
+  options: RunOptions,
+  progress: Progress,
+): Promise<RunResult | PausedRun> {
   const started = performance.now();
   const folder = openFolder(options.resume ?? '');
   progress.run(folder.shown);
@@ -52,9 +73,10 @@ export async function resumeExperiment(options: RunOptions, progress: Progress):
     return folder.readResult<RunResult>();
   }
   const run = resolveExperiment(
-    { set: [], config: folder.file('config.yaml'), runs: options.runs },
+    { set: [], threads: options.threads, config: folder.file('config.yaml'), runs: options.runs },
     progress,
   );
+  await folder.claim();
   const experiment = await openExperiment(run, progress, { start: !existsSync(folder.last) });
   const changed = await changedInput(folder, experiment);
   if (changed) {
@@ -62,7 +84,7 @@ export async function resumeExperiment(options: RunOptions, progress: Progress):
       `${folder.shown}: ${changed} has changed since this run began, so it cannot go on; begin a new run`,
     );
   }
-  return carryOut(experiment, folder, started, true);
+  return carryOut(experiment, folder, { ...options, started, resumed: true });
 }
 
 /** Evaluates a run's best checkpoint anew, or a baseline counted anew; `set` may change evaluation settings, e.g. eval.topk. */
@@ -115,15 +137,24 @@ async function changedInput(folder: RunFolder, experiment: Experiment): Promise<
   return before.vectors?.hash === vectors?.hash ? undefined : `what encoder '${vectors?.name}' gives`;
 }
 
+/** One process's share in a run. */
+interface Session {
+  /** When it began, by performance.now(). */
+  started: number;
+  /** It goes on with a run that is there. */
+  resumed: boolean;
+  pauseAfter?: number;
+}
+
 /** Leaves the result in the folder, of a model trained first, or of a baseline that was counted as it was opened. */
 async function carryOut(
   experiment: Experiment,
   folder: RunFolder,
-  started: number,
-  resumed: boolean,
-): Promise<RunResult> {
-  if (experiment.kind === 'trained') return train(experiment, folder, started, resumed);
-  const { result, ranks } = await runResult(experiment, withoutEpochs(COUNTED), started, folder.shown);
+  session: Session,
+): Promise<RunResult | PausedRun> {
+  if (experiment.kind === 'trained') return train(experiment, folder, session);
+  const counted = withoutEpochs(COUNTED);
+  const { result, ranks } = await runResult(experiment, counted, session.started, folder.shown);
   await folder.finish(result, ranks);
   return result;
 }
@@ -131,13 +162,15 @@ async function carryOut(
 async function train(
   experiment: TrainedExperiment,
   folder: RunFolder,
-  started: number,
-  resumed: boolean,
-): Promise<RunResult> {
+  { started, resumed, pauseAfter }: Session,
+): Promise<RunResult | PausedRun> {
   const { run, dataset, parameters, scorer, progress } = experiment;
   const settings = run.train;
   const trainer = new Trainer({ ...experiment, settings, loss: run.loss, seed: run.seed });
-  const save = () => saveCheckpoint(folder.last, parameters, trainer.state);
+  const save = async () => {
+    await folder.requireOwned();
+    await saveCheckpoint(folder.last, parameters, trainer.state);
+  };
   try {
     if (resumed) {
       // A run that was killed before its first checkpoint begins anew.
@@ -148,33 +181,39 @@ async function train(
       progress.note(`resumed at epoch ${trainer.state.epoch}, step ${trainer.state.batch + 1}`);
     }
     let saved = performance.now();
-    await trainer.run({
-      async validate() {
-        await scorer.refresh();
-        const options = { ...run.eval, topk: reportedTopk(run), lists: false, progress };
-        return (await rankAll(dataset, dataset.valid, scorer, options)).metrics;
+    await trainer.run(
+      {
+        async validate() {
+          await scorer.refresh();
+          const options = { ...run.eval, topk: reportedTopk(run), lists: false, progress };
+          return (await rankAll(dataset, dataset.valid, scorer, options)).metrics;
+        },
+        async onEpoch(record, improved) {
+          await folder.requireOwned();
+          if (improved)
+            await saveParameters(folder.best, parameters, {
+              model: run.model.entry.name,
+              epoch: String(record.epoch),
+            });
+          await folder.addEpoch(record);
+          const { epoch, loss, valid, trainSeconds } = record;
+          const k = settings.metric.split('@')[1];
+          const shown = Object.fromEntries(
+            [`recall@${k}`, `ndcg@${k}`, settings.metric].map((m) => [m, valid[m]]),
+          );
+          progress.epoch({ epoch, loss, ...shown, seconds: trainSeconds, best: improved });
+        },
+        async onCheckpoint(_, force) {
+          const now = performance.now();
+          if (!force && now - saved < settings.checkpointSeconds * 1000) return;
+          await save();
+          saved = performance.now();
+        },
       },
-      async onEpoch(record, improved) {
-        if (improved)
-          await saveParameters(folder.best, parameters, {
-            model: run.model.entry.name,
-            epoch: String(record.epoch),
-          });
-        await folder.addEpoch(record);
-        const { epoch, loss, valid, trainSeconds } = record;
-        const k = settings.metric.split('@')[1];
-        const shown = Object.fromEntries(
-          [`recall@${k}`, `ndcg@${k}`, settings.metric].map((m) => [m, valid[m]]),
-        );
-        progress.epoch({ epoch, loss, ...shown, seconds: trainSeconds, best: improved });
-      },
-      async onCheckpoint(_, force) {
-        const now = performance.now();
-        if (!force && now - saved < settings.checkpointSeconds * 1000) return;
-        await save();
-        saved = performance.now();
-      },
-    });
+      pauseAfter,
+    );
+    const { records, best, stop } = trainer.state;
+    if (!stop) return { paused: { epochs: records.length, bestEpoch: best.epoch }, run: folder.shown };
     await loadParameters(folder.best, parameters);
     const { result, ranks } = await runResult(experiment, courseOf(trainer.state), started, folder.shown);
     await folder.drawCurve(trainer.state, settings.metric);

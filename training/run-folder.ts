@@ -1,5 +1,8 @@
-import { appendFile, mkdir, readdir, rm } from 'node:fs/promises';
+import { randomUUID } from 'node:crypto';
+import { appendFile, mkdir, readdir, readFile, rm } from 'node:fs/promises';
+import { hostname } from 'node:os';
 import { basename, join, relative } from 'node:path';
+import { UserError } from '../common/errors.ts';
 import { explainFileError, readJson, writeFileAtomic } from '../common/files.ts';
 import type { EpochRecord, TrainingState } from './checkpoint.ts';
 import { learningCurve } from './curve.ts';
@@ -7,33 +10,49 @@ import type { Environment } from './environment.ts';
 import { EVENTS_FILE, EventsWriter } from './events.ts';
 import { RANKS_FILE, type TestRanks, writeRanks } from './ranks.ts';
 
+/** Names the process that works on the run; gone when the run is finished. */
+const OWNER_FILE = 'owner';
+
+/** '<dataset>-<model>-<encoder>-<hash>', of words that may be paths. */
+export function runName(words: readonly string[], hash: string): string {
+  return [...words.map((word) => basename(word).replace(/[^\w.]+/g, '_')), hash.slice(0, 8)].join('-');
+}
+
 /** The files of a run: a recipe that repeats it, and what came out. */
 export class RunFolder {
   readonly path: string;
+  #owner = '';
 
   constructor(path: string) {
     this.path = path;
   }
 
-  /** Makes runs/<time>-<dataset>-<model>-<encoder>-<hash>/ with the run's recipe in it. */
-  static async create(
-    runs: string,
-    words: readonly string[],
-    hash: string,
-    yaml: string,
-    manifest: unknown,
-    environment: Environment,
-  ): Promise<RunFolder> {
+  /** Makes runs/<time>-<dataset>-<model>-<encoder>-<hash>/. */
+  static make(runs: string, words: readonly string[], hash: string): Promise<RunFolder> {
     const time = new Date().toISOString().slice(0, 19).replace(/[:T]/g, '-');
-    const name = [time, ...words.map((w) => basename(w).replace(/[^\w.]+/g, '_')), hash.slice(0, 8)].join(
-      '-',
-    );
-    const folder = await makeUnique(join(runs, name));
-    await writeFileAtomic(folder.file('environment.json'), `${JSON.stringify(environment, null, 2)}\n`);
-    await writeFileAtomic(folder.file('dataset.json'), `${JSON.stringify(manifest, null, 2)}\n`);
+    return makeUnique(join(runs, `${time}-${runName(words, hash)}`));
+  }
+
+  /** Puts the run's recipe into the folder. */
+  async begin(yaml: string, manifest: unknown, environment: Environment): Promise<void> {
+    await this.claim();
+    await writeFileAtomic(this.file('environment.json'), `${JSON.stringify(environment, null, 2)}\n`);
+    await writeFileAtomic(this.file('dataset.json'), `${JSON.stringify(manifest, null, 2)}\n`);
     // Last: a folder that has it can be resumed.
-    await writeFileAtomic(folder.file('config.yaml'), yaml);
-    return folder;
+    await writeFileAtomic(this.file('config.yaml'), yaml);
+  }
+
+  /** Takes the run over: a process that still works on it finds out at its next epoch or checkpoint, and stops. */
+  async claim(): Promise<void> {
+    this.#owner = `${hostname()} ${process.pid} ${randomUUID()}`;
+    await writeFileAtomic(this.file(OWNER_FILE), this.#owner);
+  }
+
+  /** @throws UserError where another process has taken the run over, or finished it */
+  async requireOwned(): Promise<void> {
+    const owner = await readFile(this.file(OWNER_FILE), 'utf8').catch(() => 'nobody: it is finished');
+    if (owner !== this.#owner)
+      throw new UserError(`${this.shown}: another process has taken this run over (${owner})`);
   }
 
   file(name: string): string {
@@ -76,8 +95,10 @@ export class RunFolder {
 
   /** Writes ranks and result: a folder that has the result is finished. */
   async finish(result: unknown, ranks: TestRanks): Promise<void> {
+    await this.requireOwned();
     await writeRanks(this.file(RANKS_FILE), ranks);
     await writeFileAtomic(this.file('result.json'), `${JSON.stringify(result, null, 2)}\n`);
+    await rm(this.file(OWNER_FILE));
   }
 
   readResult<T>(): Promise<T> {

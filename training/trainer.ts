@@ -89,11 +89,14 @@ export class Trainer {
     return warmupSteps ? (step: number) => Math.min(1, step / warmupSteps) : undefined;
   }
 
-  /** Trains until the epochs or the patience are used up. Interrupted, it leaves a state to take up again. */
-  async run(hooks: TrainerHooks): Promise<void> {
+  /**
+   * Trains until the epochs or the patience are used up, or pauses after epoch `until`. Paused or interrupted, it
+   * leaves a state to take up again.
+   */
+  async run(hooks: TrainerHooks, until = Number.POSITIVE_INFINITY): Promise<void> {
     const { settings } = this.#options;
     const { state } = this;
-    while (!state.stop) {
+    while (!state.stop && state.epoch <= until) {
       await this.#trainEpoch(hooks);
       const started = performance.now();
       const valid = await hooks.validate();
@@ -112,7 +115,7 @@ export class Trainer {
       } else if (state.epoch === settings.epochs) state.stop = `all ${settings.epochs} epochs`;
       Object.assign(state, { epoch: state.epoch + 1, batch: 0, lossSum: 0, lossTargets: 0, seconds: 0 });
       await hooks.onEpoch(record, improved);
-      await hooks.onCheckpoint(state, state.stop !== undefined);
+      await hooks.onCheckpoint(state, state.stop !== undefined || state.epoch > until);
     }
   }
 
