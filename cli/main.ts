@@ -10,6 +10,7 @@ import { endOnClosedPipe, reportFailure } from './output.ts';
 import { report } from './report.ts';
 import { run } from './run.ts';
 import { search } from './search.ts';
+import { sweep } from './sweep.ts';
 
 /** The process's one command line: sets the exit code, and heeds interrupts and closed pipes. */
 export async function main(argv: readonly string[]): Promise<void> {
@@ -36,6 +37,7 @@ function parser(argv: readonly string[]): Argv {
     .command(run)
     .command(evaluate)
     .command(report)
+    .command(sweep)
     .command(encode)
     .command(search)
     .command(data)

@@ -18,7 +18,7 @@ import {
 } from './options.ts';
 import { resolve } from './resolve.ts';
 import { lossSettings, trainSettings } from './train-settings.ts';
-import { only, type Values } from './values.ts';
+import { type Layer, only, type Values } from './values.ts';
 import { configAsYaml } from './write.ts';
 
 const shared = z.strictObject({
@@ -53,15 +53,16 @@ export interface ResolvedRun<M extends ModelEntry = ModelEntry, E extends Encode
 }
 
 /**
- * Decides every setting of a run: schema default < configs/ of its model, dataset and encoder < --config < --set and
- * the dedicated flags.
+ * Decides every setting of a run: schema default < configs/ of its model, dataset and encoder < a sweep's layers <
+ * --config < --set and the dedicated flags.
  * @throws UsageError for names, keys and values that cannot be meant
  */
 export function resolveRun<M extends ModelEntry, E extends EncoderEntry>(
   options: ConfigOptions,
   catalogue: Catalogue<M, E>,
+  sweep: readonly Layer[] = [],
 ): ResolvedRun<M, E> {
-  const { run, origins: chosenBy } = resolveChoices(options, catalogue);
+  const { run, origins: chosenBy } = resolveChoices(options, catalogue, sweep);
   const model = chooseModel(catalogue, run.model, chosenBy['run.model']);
   const encoder = chooseEncoder(catalogue, run.encoder, chosenBy['run.encoder']);
   const schema = z.strictObject({
@@ -74,6 +75,7 @@ export function resolveRun<M extends ModelEntry, E extends EncoderEntry>(
     ...model.defaults,
     datasetDefaults(run.dataset),
     ...encoder.defaults,
+    ...sweep,
     ...userLayers(options, schema),
   ]);
   const resolved = {
@@ -101,9 +103,9 @@ export function resolveRun<M extends ModelEntry, E extends EncoderEntry>(
 }
 
 /** Model, encoder and dataset are chosen first: the other keys depend on them. */
-function resolveChoices(options: ConfigOptions, catalogue: Catalogue) {
+function resolveChoices(options: ConfigOptions, catalogue: Catalogue, sweep: readonly Layer[]) {
   const schema = z.strictObject({ run: choices });
-  const layers = userLayers(options, schema).map((layer) => only(layer, ['run']));
+  const layers = [...sweep, ...userLayers(options, schema)].map((layer) => only(layer, ['run']));
   // A dataset may bring vectors of its own, which are then the default encoder.
   const { run } = resolve(z.strictObject({ run: choices.partial() }), layers).config;
   const own = only(datasetDefaults(run.dataset ?? 'demo'), ['run']);

@@ -1,0 +1,80 @@
+import type { CommandModule } from 'yargs';
+import { UsageError, UserError } from '../common/errors.ts';
+import type { ConfigOptions } from '../configs/options.ts';
+import { interrupted, interruptible } from './interrupt.ts';
+import {
+  configOptions,
+  configurationOf,
+  deviceOptions,
+  encoderOptions,
+  outputOptions,
+  text,
+} from './options.ts';
+import { printResult } from './output.ts';
+
+interface Arguments extends ConfigOptions {
+  file: string;
+  jobs: string;
+  runs: string;
+  folder?: string;
+  json: boolean;
+  quiet: boolean;
+}
+
+/** `rec sweep FILE`: many runs from one file; given again, it goes on where it stopped. */
+export const sweep: CommandModule<object, Arguments> = {
+  command: 'sweep <file>',
+  describe: 'carry out the runs that a sweep file describes, or go on with them',
+  builder: (yargs) =>
+    yargs
+      .positional('file', {
+        type: 'string',
+        demandOption: true,
+        describe: 'a YAML file: base, grid, zip, random, halving',
+      })
+      .options({
+        dataset: configOptions.dataset,
+        ...encoderOptions,
+        set: { ...configOptions.set, describe: 'settings key=value of every trial, over the file' },
+        seed: configOptions.seed,
+        jobs: { ...text('trials at once, which share the threads'), default: '1' },
+        runs: { ...text("folder that the sweep's folder is made in"), default: 'runs' },
+        folder: text("the sweep's folder itself, in place of one made in --runs"),
+        ...deviceOptions,
+        threads: text('threads of all trials together [default: one a core]'),
+        ...outputOptions,
+      })
+      .example('$0 sweep configs/sweeps/demo.yaml --jobs 2', '') as never,
+  async handler({ file, jobs, threads, runs, folder, json, quiet, ...settings }) {
+    const { openSweep } = await import('../sweeps/index.ts');
+    const { SweepView, sweepAsText } = await import('./sweep-view.ts');
+    const options = {
+      file,
+      settings: configurationOf(settings),
+      jobs: count('--jobs', jobs),
+      threads: threads === undefined ? undefined : count('--threads', threads),
+      runs,
+      folder,
+    };
+    const sweep = await openSweep(options, interrupted);
+    const view = new SweepView(sweep, process.stderr, quiet);
+    try {
+      await interruptible(() => sweep.run((row) => view.update(row)));
+    } finally {
+      view.close();
+    }
+    printResult(sweep.listing(), json, () => sweepAsText(sweep));
+    const failed = sweep.rows.filter(({ status }) => status === 'failed').length;
+    if (failed)
+      throw new UserError(
+        `${failed} of ${sweep.rows.length} trials failed; the same command tries them again`,
+      );
+  },
+};
+
+/** @throws UsageError unless the text is a whole number from 1 on */
+function count(option: string, text: string): number {
+  if (!/^[1-9]\d{0,5}$/.test(text))
+    throw new UsageError(`${option} must be a whole number, 1 or more; got '${text}'`);
+  return Number(text);
+}

@@ -1,0 +1,227 @@
+import { appendFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { Cancelled, UserError } from '../../common/errors.ts';
+import type { Plan, Trial } from '../../sweeps/plan.ts';
+import { readRun } from '../../sweeps/run-state.ts';
+import { type Executor, Sweep } from '../../sweeps/sweep.ts';
+
+// The order of things, with trainings that are made up: run folders are real, what is in them is a formula.
+
+const test = suite<{ folder: string }>('sweeps/sweep');
+test.before((context) => {
+  context.folder = mkdtempSync(join(tmpdir(), 'rec-sweep-'));
+});
+test.after(({ folder }) => rmSync(folder, { recursive: true }));
+
+const EPOCHS = 12;
+const trials = (count: number, change: (i: number) => Partial<Trial> = () => ({})): Trial[] =>
+  Array.from({ length: count }, (_, i) => ({
+    id: `t${i}`,
+    run: `run-${i}`,
+    settings: { 'model.layers': i },
+    set: [],
+    dataset: 'd',
+    metric: 'ndcg@10',
+    epochs: EPOCHS,
+    candidate: `c${i}`,
+    inputs: `i${i}`,
+    ...change(i),
+  }));
+const planOf = (list: Trial[], halving: Plan['halving'] = { epochs: 0, factor: 3 }): Plan => ({
+  name: 'made-up',
+  file: 'made-up.yaml',
+  trials: list,
+  halving,
+});
+
+/** Later trials are better, and all get better with the epochs; the last one looks bad at first. */
+const scoreOf = (trial: Trial, epoch: number, count: number) => {
+  const i = Number(trial.id.slice(1));
+  return i === count - 1 && epoch < 3 ? 0 : i / 100 + epoch / 1000;
+};
+
+interface Doing {
+  /** Called before each epoch; may throw. */
+  before?(trial: Trial, epoch: number): void | Promise<void>;
+  count: number;
+}
+
+/** Carries trials out by the formula, and writes down what it was asked. */
+function madeUp(folder: string, { before, count }: Doing): Executor & { asked: string[] } {
+  const asked: string[] = [];
+  return {
+    width: 2,
+    asked,
+    async advance(trial, until, report) {
+      asked.push(`${trial.id} to ${until ?? 'end'}`);
+      const run = join(folder, trial.run);
+      const begin = async () => {
+        mkdirSync(run, { recursive: true });
+        writeFileSync(join(run, 'config.yaml'), '');
+        report(await readRun(run, trial.metric));
+      };
+      report(await readRun(run, trial.metric));
+      let { epochs } = await readRun(run, trial.metric);
+      while (epochs < (until ?? EPOCHS)) {
+        epochs++;
+        await new Promise((resolve) => setImmediate(resolve));
+        await before?.(trial, epochs);
+        await begin();
+        const valid = { 'ndcg@10': scoreOf(trial, epochs, count) };
+        appendFileSync(
+          join(run, 'metrics.jsonl'),
+          `${JSON.stringify({ epoch: epochs, valid, trainSeconds: 1, evalSeconds: 0 })}\n`,
+        );
+      }
+      if (until === undefined)
+        writeFileSync(
+          join(run, 'result.json'),
+          JSON.stringify({ epochs: { stop: 'all epochs' }, valid: {}, test: {} }),
+        );
+    },
+  };
+}
+
+const listed = (folder: string) => JSON.parse(readFileSync(join(folder, 'sweep.json'), 'utf8'));
+const statuses = (folder: string) => listed(folder).trials.map(({ status }: { status: string }) => status);
+
+test('halving compares what all have done, pauses the losers, and takes the winners on', async ({
+  folder: root,
+}) => {
+  const folder = join(root, 'halving');
+  const executor = madeUp(folder, { count: 9 });
+  const sweep = new Sweep(planOf(trials(9), { epochs: 2, factor: 3 }), folder, executor);
+  await sweep.run(() => {});
+  // Worked out by hand: after epoch 2 trials 7, 6, 5 lead (8 looks bad yet); after epoch 6 trial 7 does.
+  const state = (i: number) => `${sweep.rows[i].status} ${sweep.rows[i].state.epochs}`;
+  assert.equal(
+    sweep.rows.map((_, i) => state(i)),
+    [
+      'stopped 2',
+      'stopped 2',
+      'stopped 2',
+      'stopped 2',
+      'stopped 2',
+      'stopped 6',
+      'stopped 6',
+      'done 12',
+      'stopped 2',
+    ],
+  );
+  assert.is(sweep.rows[8].stop, 'place 9 of 9 after epoch 2');
+  assert.is(sweep.rows[5].stop, 'place 3 of 3 after epoch 6');
+  assert.equal(executor.asked.slice(9).sort(), ['t5 to 6', 't6 to 6', 't7 to 6', 't7 to end']);
+});
+
+test('stopped at any time and run again, a sweep ends as if it had not been, and repeats nothing', async ({
+  folder: root,
+}) => {
+  const whole = join(root, 'whole');
+  const plan = planOf(trials(9), { epochs: 2, factor: 3 });
+  await new Sweep(plan, whole, madeUp(whole, { count: 9 })).run(() => {});
+  const folder = join(root, 'broken');
+  let done = 0;
+  for (const limit of [1, 5, 11, 20, 1000]) {
+    const before = () => {
+      if (++done > limit) throw new Cancelled();
+    };
+    const running = new Sweep(plan, folder, madeUp(folder, { count: 9, before })).run(() => {});
+    await running.then(
+      () => assert.is(limit, 1000),
+      (error) => assert.instance(error, Cancelled),
+    );
+    done = Math.min(done, limit);
+  }
+  const { folder: _w, ...expected } = listed(whole);
+  const { folder: _f, ...found } = listed(folder);
+  assert.equal(found, expected);
+  // 9 to epoch 2, 3 of them to epoch 6, 1 to the end.
+  assert.is(done, 9 * 2 + 3 * 4 + 6);
+  const again = madeUp(folder, { count: 9 });
+  await new Sweep(plan, folder, again).run(() => {});
+  assert.equal(again.asked, []);
+});
+
+test('a failed trial is tried once more; failed again, it is reported and the others go on', async ({
+  folder: root,
+}) => {
+  const folder = join(root, 'failing');
+  const failures: Record<string, number> = { t1: 1, t2: 5 };
+  const before = (trial: Trial, epoch: number) => {
+    if (epoch === 3 && failures[trial.id] > 0) {
+      failures[trial.id]--;
+      throw new UserError(`no luck with ${trial.id}`);
+    }
+  };
+  const executor = madeUp(folder, { count: 4, before });
+  await new Sweep(planOf(trials(4)), folder, executor).run(() => {});
+  assert.equal(statuses(folder), ['done', 'done', 'failed', 'done']);
+  assert.is(listed(folder).trials[2].error, 'no luck with t2');
+  assert.equal(
+    executor.asked.filter((asked) => asked.startsWith('t2')),
+    ['t2 to end', 't2 to end'],
+  );
+  // The same command again tries it again, and goes on where it failed.
+  failures.t2 = 0;
+  await new Sweep(planOf(trials(4)), folder, madeUp(folder, { count: 4, before })).run(() => {});
+  assert.equal(statuses(folder), ['done', 'done', 'done', 'done']);
+  assert.is(listed(folder).trials[2].error, undefined);
+});
+
+test('trials that share inputs wait for the first of them to have them, or to fail', async ({
+  folder: root,
+}) => {
+  const folder = join(root, 'inputs');
+  const list = trials(6, (i) => ({ inputs: i % 2 ? 'odd' : 'even' }));
+  const begun: string[] = [];
+  let release = () => {};
+  const held = new Promise<void>((resolve) => (release = resolve));
+  const before = async (trial: Trial, epoch: number) => {
+    if (epoch > 1) return;
+    begun.push(trial.id);
+    if (trial.id === 't0') await held;
+    if (trial.id === 't1') throw new UserError('no such weights');
+  };
+  const running = new Sweep(planOf(list), folder, madeUp(folder, { count: 6, before })).run(() => {});
+  while (begun.filter((id) => id === 't1').length < 2) await new Promise((resolve) => setImmediate(resolve));
+  assert.ok(!begun.includes('t2') && !begun.includes('t4'), 'waits for t0');
+  release();
+  await running;
+  assert.equal(statuses(folder), ['done', 'failed', 'done', 'done', 'done', 'done']);
+});
+
+test('a folder is one sweep at a time; a lock left by a dead process is none', async ({ folder: root }) => {
+  const folder = join(root, 'locked');
+  let second: Promise<unknown> = Promise.resolve();
+  const before = () => {
+    second = new Sweep(planOf(trials(1)), folder, madeUp(folder, { count: 1 }))
+      .run(() => {})
+      .catch((error) => error);
+  };
+  await new Sweep(planOf(trials(1)), folder, madeUp(folder, { count: 1, before })).run(() => {});
+  assert.match(String(await second), 'is at work on this sweep');
+  writeFileSync(join(folder, 'lock'), `${(await import('node:os')).hostname()} 999999999`);
+  await new Sweep(planOf(trials(1)), folder, madeUp(folder, { count: 1 })).run(() => {});
+});
+
+test('a line of metrics.jsonl that is half written is not there yet', async ({ folder: root }) => {
+  const run = join(root, 'half');
+  mkdirSync(run);
+  writeFileSync(
+    join(run, 'metrics.jsonl'),
+    '{"epoch":1,"valid":{"ndcg@10":0.5},"trainSeconds":2,"evalSeconds":1}\n{"epoch":2,"val',
+  );
+  assert.equal(await readRun(run, 'ndcg@10'), {
+    begun: false,
+    epochs: 1,
+    best: 0.5,
+    seconds: 3,
+    result: undefined,
+  });
+  assert.is((await readRun(join(root, 'nowhere'), 'ndcg@10')).best, undefined);
+});
+
+test.run();
