@@ -3,8 +3,8 @@ import { UserError } from '../common/errors.ts';
 import { type Random, seeded } from '../common/random.ts';
 import { departments, seriesNames, styles } from './demo-catalogue.ts';
 import type { Layout } from './readers/layout.ts';
-import { GrowingArray, Interner } from './table.ts';
-import { type ItemFields, itemText } from './text.ts';
+import type { interactionShape, itemShape, PushSource } from './readers/source.ts';
+import type { ItemFields } from './text.ts';
 
 /** Parameters of the demo, under `parameters` of a dataset's description. */
 export const demoParameters = z.strictObject({
@@ -61,37 +61,51 @@ export function demoLayout(parameters: Record<string, unknown>): Layout {
     synthetic: true,
     paths: [],
     identity: { version, ...wanted },
-    async read(settings, _bad, progress) {
+    async read() {
       const products = makeProducts(wanted);
-      const users = new Interner();
-      const items = new Interner();
-      const texts = new Map<string, string>();
-      products.forEach((product, i) => {
-        items.id(itemName(i));
-        texts.set(itemName(i), itemText[settings.text](product.fields));
-      });
-      const user = GrowingArray.int32();
-      const item = GrowingArray.int32();
-      const time = GrowingArray.float64();
+      return {
+        interactions: [{ source: purchases(products, wanted) }],
+        items: { files: [catalogue(products)], complete: true },
+      };
+    },
+  };
+}
+
+function purchases(
+  products: readonly Product[],
+  wanted: DemoParameters,
+): PushSource<typeof interactionShape> {
+  return {
+    path: 'demo',
+    async push(add, _bad, progress) {
       const shop = new Shop(products);
+      let line = 1;
       progress.begin('make the demo (synthetic)', 'users', wanted.users);
       for (let u = 0; u < wanted.users; u++) {
-        const id = users.id(`user-${u + 1}`);
         for (const step of shop.visit(seeded(wanted.seed, 'demo user', u), wanted.meanLength)) {
-          user.push(id);
-          item.push(step.item);
-          time.push(Math.floor(opening + step.time * (closing - opening)));
+          const time = Math.floor(opening + step.time * (closing - opening));
+          add(line++, { user_name: `user-${u + 1}`, item_name: itemName(step.item), time: String(time) });
         }
         progress.advance(u + 1, wanted.users);
       }
       progress.end();
-      return {
-        users,
-        items,
-        interactions: { user: user.toArray(), item: item.toArray(), time: time.toArray() },
-        texts: { texts, rows: texts.size, duplicates: 0, brokenTags: 0, complete: true },
-        badRows: 0,
-      };
+    },
+  };
+}
+
+function catalogue(products: readonly Product[]): PushSource<typeof itemShape> {
+  return {
+    path: 'demo',
+    async push(add) {
+      products.forEach(({ fields: { title, features, categories, description } }, i) => {
+        add(i + 1, {
+          item_name: itemName(i),
+          title: JSON.stringify(title),
+          features: JSON.stringify(features),
+          categories: JSON.stringify(categories),
+          description: JSON.stringify(description),
+        });
+      });
     },
   };
 }

@@ -1,18 +1,19 @@
 import { open, stat } from 'node:fs/promises';
-import { basename, resolve } from 'node:path';
+import { basename, join, resolve } from 'node:path';
 import { UserError } from '../common/errors.ts';
 import { cacheFolder, explainFileError, hashFile } from '../common/files.ts';
 import type { Progress } from '../common/progress.ts';
 import { datasetHash, readIntact, readPrepared, writePrepared } from './cache.ts';
+import { Database } from './database.ts';
 import type { Dataset, FeatureFile, Manifest } from './dataset.ts';
 import { generators } from './generators.ts';
 import { detectLayout, layoutOfFiles } from './layouts.ts';
-import { type Prepared, prepare } from './prepare.ts';
+import { prepare } from './prepare.ts';
 import type { Layout } from './readers/layout.ts';
 import type { DataSettings } from './settings.ts';
 import type { DatasetSource } from './sources.ts';
-import { columns, sealStore, writeStore } from './store.ts';
-import { BadRows, splitNames } from './table.ts';
+import { sealStore } from './store.ts';
+import { BadRows } from './table.ts';
 
 export type { Dataset, FeatureFile, Manifest, Rows } from './dataset.ts';
 export { filesOnHub, missingFiles } from './hub-files.ts';
@@ -45,7 +46,7 @@ export async function loadDataset(
     layout: layout.name,
     files: sources.map(({ path, sha256 }) => [basename(path), sha256]),
     generator: layout.identity,
-    settings,
+    settings: { ...settings, memoryGB: undefined, tempFolder: undefined },
     seed: settings.ties === 'random' ? seed : undefined,
   });
   const folder = cacheFolder('datasets', `${fileName(source.name)}-${hash.slice(0, 12)}`);
@@ -80,60 +81,34 @@ interface Order {
 }
 
 /** Prepares a dataset into a folder. */
-async function build(
-  folder: string,
-  { name, layout, settings, seed, hash, sources, progress }: Order,
-): Promise<void> {
+async function build(folder: string, order: Order): Promise<void> {
+  const { name, layout, settings, seed, hash, sources, progress } = order;
+  const { memoryGB, tempFolder, ...deciding } = settings;
+  const spillFolder = join(tempFolder ?? folder, `spill-${basename(folder)}`);
   const bad = new BadRows(settings.strict);
-  const reading = await layout.read(settings, bad, progress);
-  const read =
-    reading.interactions?.user.length ??
-    Object.values(reading.rows ?? {}).reduce((sum, { user }) => sum + user.length, 0);
-  if (!read) throw new UserError(emptyMessage(layout, bad));
-  progress.begin('prepare', 'steps');
-  const prepared = prepare(reading, settings, seed, () => progress.check());
-  await storePrepared(folder, prepared);
-  progress.end();
-  const { steps, ties, counts } = prepared;
+  const { steps, ties, counts } = await Database.with(
+    { memoryGB, spillFolder, progress },
+    async (database) => {
+      const reading = await layout.read(settings, bad, progress);
+      return prepare(reading, { folder, database, settings, seed, bad, progress });
+    },
+  );
   if (bad.total)
     progress.warning(
       `${bad.total} rows could not be read; the manifest says which (data.strict=true fails on them)`,
     );
-  const manifest: Manifest = {
+  await sealStore(folder, {
     name,
     synthetic: layout.synthetic === true,
     layout: layout.name,
     hash,
     sources,
-    settings: { ...settings },
+    settings: deciding,
     steps,
     bad: bad.list(),
     ties,
     counts,
-  };
-  await sealStore(folder, manifest);
-}
-
-async function storePrepared(folder: string, prepared: Prepared): Promise<void> {
-  const { pool, itemIds, itemTexts, counts } = prepared;
-  const sizes = { ...counts, pool: pool.length };
-  await writeStore(folder, sizes, async (writer) => {
-    for (const item of pool) writer.pool.push(item);
-    for (const split of splitNames)
-      for (const column of columns)
-        for (const value of prepared[split][column]) writer.rows[split][column].push(value);
-    itemIds.forEach((id, i) => {
-      writer.item(id, itemTexts?.[i]);
-    });
   });
-}
-
-function emptyMessage(layout: Layout, bad: BadRows): string {
-  const first = bad.list()[0];
-  const why = first
-    ? ` ${bad.total} could not be read; the first: line ${first.lines[0]}: ${first.reason}.`
-    : '';
-  return `${layout.paths[0] ?? layout.name}: no usable interactions.${why}`;
 }
 
 async function describeFiles(paths: readonly string[], progress: Progress): Promise<Manifest['sources']> {

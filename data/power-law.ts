@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { UserError } from '../common/errors.ts';
 import { type Random, seeded } from '../common/random.ts';
 import type { Layout } from './readers/layout.ts';
-import { Interner } from './table.ts';
+import type { interactionShape, PushSource } from './readers/source.ts';
 
 /** Parameters of a power-law dataset, under `parameters` of a dataset's description. */
 export const powerLawParameters = z.strictObject({
@@ -47,39 +47,36 @@ export function powerLawLayout(parameters: Record<string, unknown>): Layout {
     synthetic: true,
     paths: [],
     identity: { version, ...wanted },
-    async read(_settings, _bad, progress) {
-      const users = new Interner();
-      const items = new Interner();
-      for (let i = 0; i < wanted.items; i++) items.id(`item-${i + 1}`);
+    async read() {
+      return {
+        interactions: [{ source: interactions(wanted) }],
+        candidates: Array.from({ length: wanted.items }, (_, i) => itemName(i)),
+      };
+    },
+  };
+}
+
+const itemName = (index: number): string => `item-${index + 1}`;
+
+function interactions(wanted: PowerLawParameters): PushSource<typeof interactionShape> {
+  return {
+    path: 'power-law',
+    async push(add, _bad, progress) {
       const lengths = userLengths(wanted).map((n) => n + NOT_TRAINED);
-      const total = lengths.reduce((a, b) => a + b, 0);
-      const user = new Int32Array(total);
-      const item = new Int32Array(total);
-      const time = new Float64Array(total);
       const draw = itemSampler(wanted);
       const random = seeded(wanted.seed, 'power-law items');
       let at = 0;
       progress.begin('make a power-law dataset (synthetic)', 'users', wanted.users);
       lengths.forEach((length, u) => {
-        const id = users.id(`user-${u + 1}`);
         const taken = new Set<number>();
         while (taken.size < length) taken.add(draw(random));
-        for (const one of taken) {
-          user[at] = id;
-          item[at] = one;
-          time[at] = at;
+        for (const item of taken) {
+          add(at + 1, { user_name: `user-${u + 1}`, item_name: itemName(item), time: String(at) });
           at++;
         }
         if (u % 4096 === 0) progress.advance(u, wanted.users);
       });
       progress.end();
-      return {
-        users,
-        items,
-        interactions: { user, item, time },
-        candidates: Int32Array.from({ length: wanted.items }, (_, i) => i),
-        badRows: 0,
-      };
     },
   };
 }

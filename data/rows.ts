@@ -1,13 +1,5 @@
 import type { Rows } from './dataset.ts';
-import { groupBy } from './rules.ts';
-import {
-  GrowingArray,
-  HistoryBuilder,
-  type HistoryRows,
-  type Interactions,
-  type SplitName,
-  splitNames,
-} from './table.ts';
+import { GrowingArray, HistoryBuilder, type HistoryRows, type SplitName, splitNames } from './table.ts';
 
 /** Rows of every split over one pool; users and items are still the reader's numbers. */
 export interface PooledRows {
@@ -15,27 +7,6 @@ export interface PooledRows {
   rows: Record<SplitName, Rows>;
   /** Rows left out because their history is empty. */
   emptyHistories: number;
-}
-
-/**
- * One row an interaction, its history being all earlier ones of the user. The pool holds the users' full sequences.
- * @param interactions grouped by user, sorted by time, with `split`. Users with one interaction make no row.
- */
-export function rowsOfInteractions({ user, item, split }: Required<Interactions>): PooledRows {
-  const pool = GrowingArray.int32();
-  const building = { train: new RowsBuilder(), valid: new RowsBuilder(), test: new RowsBuilder() };
-  let emptyHistories = 0;
-  for (let first = 0; first < user.length; ) {
-    let end = first + 1;
-    while (end < user.length && user[end] === user[first]) end++;
-    emptyHistories++;
-    const start = pool.length;
-    if (end - first > 1) for (let i = first; i < end; i++) pool.push(item[i]);
-    for (let i = first + 1; i < end; i++)
-      building[splitNames[split[i]]].add(user[i], start, start + i - first, item[i]);
-    first = end;
-  }
-  return { pool: pool.toArray(), rows: finishAll(building), emptyHistories };
 }
 
 /**
@@ -81,6 +52,19 @@ export function rowsOfHistories(source: Record<SplitName, HistoryRows>): PooledR
       at++;
     }
   return { pool: pool.toArray(), rows: finishAll(building), emptyHistories };
+}
+
+/** Positions grouped by key, ascending within a group: group g is `order[offset[g]..offset[g + 1])`. */
+function groupBy(keys: Int32Array): { order: Int32Array; offset: Int32Array } {
+  let largest = -1;
+  for (let i = 0; i < keys.length; i++) if (keys[i] > largest) largest = keys[i];
+  const offset = new Int32Array(largest + 2);
+  for (let i = 0; i < keys.length; i++) offset[keys[i] + 1]++;
+  for (let g = 0; g <= largest; g++) offset[g + 1] += offset[g];
+  const next = offset.slice();
+  const order = new Int32Array(keys.length);
+  for (let i = 0; i < keys.length; i++) order[next[keys[i]]++] = i;
+  return { order, offset };
 }
 
 /** Lays the histories of one user into the end of a pool. */

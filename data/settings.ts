@@ -41,6 +41,15 @@ export const dataSettings = z.strictObject({
     .boolean()
     .default(false)
     .describe('fail at the first row that cannot be read, instead of counting it in the manifest'),
+  memoryGB: z
+    .number()
+    .min(0.1)
+    .default(1)
+    .describe('memory that preparing may use for tables, in GB; what does not fit goes to data.tempFolder'),
+  tempFolder: z
+    .string()
+    .optional()
+    .describe('where preparing puts what does not fit into memory; by default beside the prepared dataset'),
 });
 
 export type DataSettings = z.output<typeof dataSettings>;

@@ -62,16 +62,6 @@ export class GrowingArray<A extends NumberArray> {
 export const splitNames = ['train', 'valid', 'test'] as const;
 export type SplitName = (typeof splitNames)[number];
 
-/** Who took what when; all arrays have one entry an interaction. Users and items are a reader's own numbers. */
-export interface Interactions {
-  user: Int32Array;
-  item: Int32Array;
-  /** ms since 1970. */
-  time: Float64Array;
-  /** 0 train, 1 valid, 2 test. */
-  split?: Uint8Array;
-}
-
 /** Rows whose histories a file spells out: row i's history is `history[offset[i]..offset[i + 1])`, oldest first. */
 export interface HistoryRows {
   user: Int32Array;
@@ -106,30 +96,8 @@ export class HistoryBuilder {
   }
 }
 
-/** Texts of items, by the source's own ids. A key that is present is an item with metadata, even where its text is ''. */
-export interface ItemTexts {
-  texts: Map<string, string>;
-  /** Metadata rows read, and how many of them repeated an item that was there already (the first one counts). */
-  rows: number;
-  duplicates: number;
-  /** Fields that held nothing but the start of an HTML tag, left by scraping; treated as missing. */
-  brokenTags: number;
-  /** True where items without metadata are to be dropped. */
-  complete: boolean;
-}
-
-/** What a reader hands over: interactions to be split here, or rows with histories. */
-export interface Reading {
-  users: Interner;
-  items: Interner;
-  interactions?: Interactions;
-  rows?: Record<SplitName, HistoryRows>;
-  texts?: ItemTexts;
-  /** Rows of interactions that could not be read (metadata rows are not counted here). */
-  badRows: number;
-  /** The source's own list of candidates, in order: reader's item numbers. */
-  candidates?: Int32Array;
-}
+/** How many lines are named of every kind of bad rows. */
+export const shownLines = 5;
 
 /** Counts rows that cannot be read, and remembers where the first ones are. */
 export class BadRows {
@@ -143,16 +111,21 @@ export class BadRows {
 
   /** @throws UserError at the first one where the settings are strict. */
   add(file: string, reason: string, line: number): void {
-    if (this.#strict) throw new UserError(`${file}: line ${line}: ${reason} (data.strict is set)`);
+    this.addAll(file, reason, 1, [line]);
+  }
+
+  /** Counts rows that share a reason; `lines` names the first ones. */
+  addAll(file: string, reason: string, count: number, lines: readonly number[]): void {
+    if (this.#strict) throw new UserError(`${file}: line ${lines[0]}: ${reason} (data.strict is set)`);
     const key = `${file}\n${reason}`;
     let entry = this.#found.get(key);
     if (!entry) {
       entry = { file, reason, count: 0, lines: [] };
       this.#found.set(key, entry);
     }
-    entry.count++;
-    this.total++;
-    if (entry.lines.length < 5) entry.lines.push(line);
+    entry.count += count;
+    this.total += count;
+    entry.lines.push(...lines.slice(0, shownLines - entry.lines.length));
   }
 
   list(): { file: string; reason: string; count: number; lines: number[] }[] {

@@ -1,129 +1,118 @@
 import { basename } from 'node:path';
 import { UserError } from '../../common/errors.ts';
-import type { Progress } from '../../common/progress.ts';
-import { type BadRows, GrowingArray, type Interactions, Interner } from '../table.ts';
-import type { ItemFields } from '../text.ts';
-import { findColumn, numberOf, readCsv, requireColumn } from './csv.ts';
-import { fieldNames, identifier, type JsonRecord, pick } from './fields.ts';
-import { isRecord, readJsonRecords } from './json.ts';
+import { parquetColumns } from '../database.ts';
+import { BadRows } from '../table.ts';
+import { csvHeader, requireColumn } from './csv.ts';
+import { fieldNames, type JsonRecord, pick } from './fields.ts';
+import { isRecord, jsonHead, readJsonRecords } from './json.ts';
+import {
+  delimited,
+  interactionShape,
+  type itemShape,
+  jsonLines,
+  type PushSource,
+  parquetRows,
+  type RowSource,
+} from './source.ts';
 
-/** Gathers interactions of any number of files under one numbering of users and items. */
-export class InteractionBuilder {
-  readonly users = new Interner();
-  readonly items = new Interner();
-  /** Titles found inside reviews, for sources without metadata. */
-  readonly embedded = new Map<string, ItemFields>();
-  readonly #user = GrowingArray.int32();
-  readonly #item = GrowingArray.int32();
-  readonly #time = GrowingArray.float64();
-  readonly #split: number[] = [];
+const names = {
+  user_name: fieldNames.user,
+  item_name: fieldNames.item,
+  time: fieldNames.time,
+  rating: fieldNames.rating,
+} as const;
 
-  /** Adds one interaction; what cannot be read is counted as bad. `split` numbers the file it came from. */
-  add(file: string, place: number, bad: BadRows, row: RawInteraction, split?: number): void {
-    const problem = problemOf(row);
-    if (problem) {
-      bad.add(file, problem, place);
-      return;
-    }
-    const item = identifier(row.item) as string;
-    this.#user.push(this.users.id(identifier(row.user) as string));
-    this.#item.push(this.items.id(item));
-    this.#time.push(numberOf(row.time));
-    if (split !== undefined) this.#split.push(split);
-    if (row.product && !this.embedded.has(item)) this.embedded.set(item, row.product);
-  }
-
-  interactions(): Interactions {
-    const split = this.#split.length ? Uint8Array.from(this.#split) : undefined;
-    return { user: this.#user.toArray(), item: this.#item.toArray(), time: this.#time.toArray(), split };
-  }
+/** A file of interactions, and the products that its reviews name where they bring them. */
+export interface ReviewFile {
+  reviews: RowSource<typeof interactionShape>;
+  products?: RowSource<typeof itemShape>;
 }
 
-interface RawInteraction {
-  user: unknown;
-  item: unknown;
-  time: unknown;
-  rating?: unknown;
-  product?: ItemFields;
+/** How to read interactions of one file, by its format: CSV with a header, reviews in JSON, Parquet. */
+export async function reviewFile(path: string): Promise<ReviewFile> {
+  if (/\.csv(\.gz)?$/.test(path)) return { reviews: await ratingsCsv(path) };
+  if (/\.parquet$/.test(path))
+    return { reviews: parquetRows(path, interactionShape, names, await parquetColumns(path)) };
+  if (/\.jsonl?(\.gz)?$/.test(path)) return reviewJson(path);
+  throw new UserError(
+    `${path}: '${basename(path)}' is neither .csv, .json, .jsonl (or one of these with .gz) nor .parquet.`,
+  );
 }
 
-/** Why a row cannot be used, if it cannot. */
-export function problemOf({ user, item, time, rating }: RawInteraction): string | undefined {
-  if (!identifier(user)) return 'no user id';
-  if (!identifier(item)) return 'no item id';
-  if (Number.isNaN(numberOf(time))) return 'timestamp is not a number';
-  if (rating !== undefined && Number.isNaN(numberOf(rating))) return 'rating is not a number';
-  return undefined;
+/** `user_id,parent_asin,rating,timestamp[,...]`, the benchmark's CSV. */
+export async function ratingsCsv(path: string): Promise<RowSource<typeof interactionShape>> {
+  const header = await csvHeader(path);
+  if (!header.length) throw new UserError(`${path}: the file is empty; a header line was expected.`);
+  for (const column of [fieldNames.user, fieldNames.item, fieldNames.time])
+    requireColumn(header, column, path);
+  return delimited(path, interactionShape, names, { header });
 }
 
-/** Reads `user_id,parent_asin,rating,timestamp[,...]`, the benchmark's CSV. */
-export async function readInteractionCsv(
-  path: string,
-  builder: InteractionBuilder,
-  bad: BadRows,
-  progress: Progress,
-  split?: number,
-): Promise<void> {
-  await readCsv(path, progress, bad, (header) => {
-    const user = requireColumn(header, fieldNames.user, path);
-    const item = requireColumn(header, fieldNames.item, path);
-    const time = requireColumn(header, fieldNames.time, path);
-    const rating = findColumn(header, fieldNames.rating);
-    return (cells, line) => {
-      const row = { user: cells[user], item: cells[item], time: cells[time], rating: cells[rating] };
-      builder.add(path, line, bad, row, split);
-    };
-  });
+/** One review a line; or lists of reviews, users with lists of reviews, and reviews that name their product. */
+async function reviewJson(path: string): Promise<ReviewFile> {
+  const { first, plainLines } = await jsonHead(path);
+  const odd = first && ((first.reviews ?? first.history) !== undefined || productOf(first) !== undefined);
+  if (plainLines && !odd) return { reviews: jsonLines(path, interactionShape, names) };
+  return { reviews: nestedReviews(path), products: nestedProducts(path) };
 }
 
-/** Reads reviews in JSON: one review a record, or one user a record with a list of reviews. */
-export async function readReviewJson(
-  path: string,
-  builder: InteractionBuilder,
-  bad: BadRows,
-  progress: Progress,
-): Promise<void> {
-  await readJsonRecords(path, progress, bad, (record, place) => {
-    const nested = record.reviews ?? record.history;
-    if (nested === undefined) {
-      builder.add(path, place, bad, reviewOf(record));
-      return;
-    }
-    if (!Array.isArray(nested)) return bad.add(path, 'the list of reviews is no list', place);
-    const reviews = isRecord(record.heldout) ? [...nested, record.heldout] : nested;
-    for (const review of reviews) {
-      if (isRecord(review)) builder.add(path, place, bad, { ...reviewOf(review), user: record.user_id });
-      else bad.add(path, 'a review is not a JSON object', place);
-    }
-  });
-}
-
-function reviewOf(record: JsonRecord): RawInteraction {
+function nestedReviews(path: string): PushSource<typeof interactionShape> {
   return {
-    user: pick(record, fieldNames.user),
-    item: pick(record, fieldNames.item),
-    time: pick(record, fieldNames.time),
-    rating: pick(record, fieldNames.rating),
-    product: embeddedProduct(record),
+    path,
+    async push(add, bad, progress) {
+      await readJsonRecords(path, progress, bad, (record, place) => {
+        const list = record.reviews ?? record.history;
+        if (list !== undefined && !Array.isArray(list))
+          return bad.add(path, 'the list of reviews is no list', place);
+        for (const review of reviewsOf(record)) {
+          if (!isRecord(review)) bad.add(path, 'a review is not a JSON object', place);
+          else
+            add(place, {
+              user_name: asText(
+                pick(review === record ? review : { user_id: record.user_id }, fieldNames.user),
+              ),
+              item_name: asText(pick(review, fieldNames.item)),
+              time: asText(pick(review, fieldNames.time)),
+              rating: asText(pick(review, fieldNames.rating)),
+            });
+        }
+      });
+    },
   };
 }
 
-/** The product's title, where a review carries it (a review's own `title` is the reviewer's headline). */
-function embeddedProduct(record: JsonRecord): ItemFields | undefined {
-  if (isRecord(record.product)) return { title: record.product.title };
-  return typeof record.product_name === 'string' ? { title: record.product_name } : undefined;
+function nestedProducts(path: string): PushSource<typeof itemShape> {
+  return {
+    path,
+    async push(add, _bad, progress) {
+      // What cannot be read has been counted with the reviews.
+      await readJsonRecords(path, progress, new BadRows(), (record, place) => {
+        for (const review of reviewsOf(record)) {
+          const title = productOf(review);
+          if (title !== undefined)
+            add(place, { item_name: asText(pick(review as JsonRecord, fieldNames.item)), title });
+        }
+      });
+    },
+  };
 }
 
-/** Reads interactions of one file, by its format. */
-export async function readInteractionFile(
-  path: string,
-  builder: InteractionBuilder,
-  bad: BadRows,
-  progress: Progress,
-): Promise<void> {
-  if (/\.csv(\.gz)?$/.test(path)) return readInteractionCsv(path, builder, bad, progress);
-  if (/\.jsonl?(\.gz)?$/.test(path)) return readReviewJson(path, builder, bad, progress);
-  throw new UserError(
-    `${path}: '${basename(path)}' is neither .csv, .json nor .jsonl (or one of these with .gz).`,
-  );
+/** The reviews of a record: its list, and the one held out of it; or the record itself. */
+function reviewsOf(record: JsonRecord): unknown[] {
+  const list = record.reviews ?? record.history;
+  if (!Array.isArray(list)) return [record];
+  return isRecord(record.heldout) ? [...list, record.heldout] : list;
+}
+
+/** The product's title as JSON, where a review carries it (a review's own `title` is the reviewer's headline). */
+function productOf(review: unknown): string | undefined {
+  if (!isRecord(review)) return undefined;
+  if (isRecord(review.product)) return JSON.stringify(review.product.title ?? null);
+  return typeof review.product_name === 'string' ? JSON.stringify(review.product_name) : undefined;
+}
+
+/** A plain value as text, NULL where it is missing; what is no plain value cannot be understood, as an empty text. */
+function asText(value: unknown): string | null {
+  if (value === undefined) return null;
+  return typeof value === 'string' || typeof value === 'number' ? String(value) : '';
 }

@@ -1,27 +1,19 @@
 import { join } from 'node:path';
 import type { Progress } from '../../common/progress.ts';
-import type { DataSettings } from '../settings.ts';
+import { parquetColumns } from '../database.ts';
 import {
   type BadRows,
   HistoryBuilder,
   type HistoryRows,
   Interner,
-  type ItemTexts,
-  type Reading,
   type SplitName,
   splitNames,
 } from '../table.ts';
-import { itemText } from '../text.ts';
-import {
-  InteractionBuilder,
-  problemOf,
-  readInteractionCsv,
-  readInteractionFile,
-} from './amazon-interactions.ts';
-import { csvHeader, findColumn, readCsv, requireColumn } from './csv.ts';
-import { fieldNames } from './fields.ts';
-import { jsonKind } from './json.ts';
-import { type Folder, type Layout, requireFile, severalDatasets } from './layout.ts';
+import { ratingsCsv, reviewFile } from './amazon-interactions.ts';
+import { csvHeader, findColumn, numberOf, readCsv, requireColumn } from './csv.ts';
+import { fieldNames, identifier } from './fields.ts';
+import { fieldsKind, jsonKind } from './json.ts';
+import { type Folder, type HistoryReading, type Layout, requireFile, severalDatasets } from './layout.ts';
 import { readMetadata } from './metadata.ts';
 
 export type SplitPaths = Record<SplitName, string>;
@@ -52,17 +44,18 @@ async function sortFiles(folder: Folder, taken: readonly string[]) {
   for (const name of folder.files) {
     const path = join(folder.path, name);
     if (taken.includes(path)) continue;
-    if (/\.csv(\.gz)?$/.test(name)) {
-      const header = await csvHeader(path);
-      const has = (names: readonly string[]): boolean => findColumn(header, names) >= 0;
-      if (has(fieldNames.user)) sorted.ratings.push(path);
-      else if (has(fieldNames.item)) sorted.metadata.push(path);
-    } else if (/\.jsonl?(\.gz)?$/.test(name)) {
-      const kind = await jsonKind(path);
-      if (kind) sorted[kind].push(path);
-    }
+    const kind = await kindOf(path);
+    if (kind === 'reviews' && /\.csv(\.gz)?$/.test(name)) sorted.ratings.push(path);
+    else if (kind) sorted[kind].push(path);
   }
   return sorted;
+}
+
+async function kindOf(path: string): Promise<'reviews' | 'metadata' | undefined> {
+  if (/\.csv(\.gz)?$/.test(path)) return fieldsKind(await csvHeader(path));
+  if (/\.jsonl?(\.gz)?$/.test(path)) return jsonKind(path);
+  if (/\.parquet$/.test(path)) return fieldsKind((await parquetColumns(path)).map(({ name }) => name));
+  return undefined;
 }
 
 function notesOnIgnored(reviews: readonly string[]): string[] {
@@ -77,15 +70,14 @@ export function amazonSplit(paths: SplitPaths, metadata: readonly string[], note
     paths: [...splitNames.map((split) => paths[split]), ...metadata],
     notes,
     async read(settings, bad, progress) {
-      const header = await csvHeader(paths.train);
-      if (settings.split === 'auto' || settings.split === 'files') {
-        if (findColumn(header, fieldNames.history) >= 0)
-          return readHistories(paths, metadata, settings, bad, progress);
-      }
-      const builder = new InteractionBuilder();
-      for (const [number, split] of splitNames.entries())
-        await readInteractionCsv(paths[split], builder, bad, progress, number);
-      return finish(builder, metadata, settings, bad, progress);
+      const items = await readMetadata(metadata);
+      const asSplit = settings.split === 'auto' || settings.split === 'files';
+      if (asSplit && findColumn(await csvHeader(paths.train), fieldNames.history) >= 0)
+        return { ...(await readHistories(paths, bad, progress)), items };
+      const interactions = await Promise.all(
+        splitNames.map(async (name, split) => ({ source: await ratingsCsv(paths[name]), split })),
+      );
+      return { interactions, items };
     },
   };
 }
@@ -102,50 +94,26 @@ export function amazon(
     split: false,
     paths: [...interactions, ...metadata],
     notes,
-    async read(settings, bad, progress) {
-      const builder = new InteractionBuilder();
-      for (const path of interactions) await readInteractionFile(path, builder, bad, progress);
-      return finish(builder, metadata, settings, bad, progress);
+    async read() {
+      const files = await Promise.all(interactions.map(reviewFile));
+      const products = files.flatMap((file) => file.products ?? []);
+      return {
+        interactions: files.map(({ reviews }) => ({ source: reviews })),
+        items:
+          (await readMetadata(metadata)) ??
+          (products.length ? { files: products, complete: false } : undefined),
+      };
     },
   };
 }
 
-async function finish(
-  builder: InteractionBuilder,
-  metadata: readonly string[],
-  settings: DataSettings,
-  bad: BadRows,
-  progress: Progress,
-): Promise<Reading> {
-  const { users, items } = builder;
-  const badRows = bad.total;
-  const texts = metadata.length
-    ? await readMetadata(metadata, items, settings, bad, progress)
-    : embeddedTexts(builder, settings);
-  return { users, items, interactions: builder.interactions(), texts, badRows };
-}
-
-function embeddedTexts(builder: InteractionBuilder, settings: DataSettings): ItemTexts | undefined {
-  if (!builder.embedded.size) return undefined;
-  const texts = new Map([...builder.embedded].map(([id, item]) => [id, itemText[settings.text](item)]));
-  return { texts, rows: texts.size, duplicates: 0, brokenTags: 0, complete: false };
-}
-
-async function readHistories(
-  paths: SplitPaths,
-  metadata: readonly string[],
-  settings: DataSettings,
-  bad: BadRows,
-  progress: Progress,
-): Promise<Reading> {
+async function readHistories(paths: SplitPaths, bad: BadRows, progress: Progress): Promise<HistoryReading> {
   const users = new Interner();
   const items = new Interner();
   const rows = {} as Record<SplitName, HistoryRows>;
   for (const split of splitNames)
     rows[split] = await readHistoryCsv(paths[split], users, items, bad, progress);
-  const badRows = bad.total;
-  const texts = metadata.length ? await readMetadata(metadata, items, settings, bad, progress) : undefined;
-  return { users, items, rows, texts, badRows };
+  return { path: paths.train, rows, names: items.names, userCount: users.names.length };
 }
 
 /** Reads `user_id,parent_asin,rating,timestamp,history`, the history being items separated by spaces, oldest first. */
@@ -176,4 +144,20 @@ async function readHistoryCsv(
     };
   });
   return builder.rows();
+}
+
+interface HistoryCells {
+  user: string;
+  item: string;
+  time: unknown;
+  rating: unknown;
+}
+
+/** Why a row cannot be used, if it cannot. */
+function problemOf({ user, item, time, rating }: HistoryCells): string | undefined {
+  if (!identifier(user)) return 'no user id';
+  if (!identifier(item)) return 'no item id';
+  if (Number.isNaN(numberOf(time))) return 'timestamp is not a number';
+  if (rating !== undefined && Number.isNaN(numberOf(rating))) return 'rating is not a number';
+  return undefined;
 }

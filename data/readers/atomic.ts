@@ -37,7 +37,8 @@ export async function readAtomic(
   if (!use) throw new UserError(`${path}: the file is empty; a header such as 'user_id:token' was expected.`);
 }
 
-function parseHeader(line: string, path: string): AtomicColumn[] {
+/** The columns that a header line names. */
+export function parseHeader(line: string, path: string): AtomicColumn[] {
   return line.split('\t').map((cell) => {
     const colon = cell.lastIndexOf(':');
     const name = cell.slice(0, colon);

@@ -2,8 +2,8 @@ import { basename } from 'node:path';
 import { messageOf, UserError } from '../../common/errors.ts';
 import type { Progress } from '../../common/progress.ts';
 import type { BadRows } from '../table.ts';
-import type { JsonRecord } from './fields.ts';
-import { forEachLine, readHead } from './lines.ts';
+import { fieldNames, type JsonRecord } from './fields.ts';
+import { forEachLine, hasByteOrderMark, readHead } from './lines.ts';
 
 /**
  * Calls `use(record, place)` for every object of a JSON Lines file (place = line) or of a JSON array (place = number
@@ -64,15 +64,25 @@ export function isRecord(value: unknown): value is JsonRecord {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
+/** What a JSON file begins with: its first object, where that can be read, and whether it is one object a line. */
+export async function jsonHead(path: string): Promise<{ first?: JsonRecord; plainLines: boolean }> {
+  const head = await readHead(path);
+  return { first: firstObject(head), plainLines: !/^\s*\[/.test(head) && !(await hasByteOrderMark(path)) };
+}
+
 /** What a JSON file holds, by the fields of its first record, or by its name where that record cannot be read. */
 export async function jsonKind(path: string): Promise<'reviews' | 'metadata' | undefined> {
-  const first = firstObject(await readHead(path));
-  if (first) {
-    if ('user_id' in first || 'reviewerID' in first) return 'reviews';
-    return 'parent_asin' in first || 'asin' in first ? 'metadata' : undefined;
-  }
+  const { first } = await jsonHead(path);
+  if (first) return fieldsKind(Object.keys(first));
   if (/meta/i.test(basename(path))) return 'metadata';
   return /review/i.test(basename(path)) ? 'reviews' : undefined;
+}
+
+/** What rows with these fields are. */
+export function fieldsKind(fields: readonly string[]): 'reviews' | 'metadata' | undefined {
+  const has = (names: readonly string[]): boolean => names.some((name) => fields.includes(name));
+  if (has(fieldNames.user)) return 'reviews';
+  return has(fieldNames.item) ? 'metadata' : undefined;
 }
 
 /** The first complete {...} in a text that begins with one, or with a list of them. */

@@ -1,8 +1,39 @@
 import { join } from 'node:path';
 import { UsageError, UserError } from '../../common/errors.ts';
 import type { Progress } from '../../common/progress.ts';
+import type { InteractionFile } from '../load.ts';
 import type { DataSettings } from '../settings.ts';
-import type { BadRows, Reading } from '../table.ts';
+import type { BadRows, HistoryRows, SplitName } from '../table.ts';
+import type { itemShape, RowSource } from './source.ts';
+
+/** Files that describe items. */
+export interface ItemReading {
+  files: RowSource<typeof itemShape>[];
+  /** True where items that the files do not describe are to be dropped. */
+  complete: boolean;
+}
+
+/** Who took what when: what there is to be read, and by which queries. */
+export interface InteractionReading {
+  interactions: InteractionFile[];
+  items?: ItemReading;
+  /** The source's own list of candidates, in order. */
+  candidates?: readonly string[];
+}
+
+/** Rows that bring their histories, read already. */
+export interface HistoryReading {
+  path: string;
+  rows: Record<SplitName, HistoryRows>;
+  /** The names of the items by the numbers that the rows use. */
+  names: readonly string[];
+  userCount: number;
+  items?: ItemReading;
+  /** The source's own list of candidates, in order: item numbers. */
+  candidates?: Int32Array;
+}
+
+export type Reading = InteractionReading | HistoryReading;
 
 /** Files of a source, recognised as one of the layouts, ready to be read. A reader for another engine makes these too. */
 export interface Layout {

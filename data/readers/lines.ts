@@ -17,20 +17,47 @@ export interface Position {
  * @throws UserError that says how far a damaged archive could be read.
  */
 export async function* readChunks(path: string, progress: Progress, at: Position): AsyncGenerator<Buffer> {
-  let size: number;
-  try {
-    size = (await stat(path)).size;
-  } catch (error) {
-    throw explainFileError(error, path);
-  }
-  const file = createReadStream(path, { highWaterMark: 1 << 18 });
-  const zipped = path.endsWith('.gz');
-  const stream = zipped ? file.pipe(createGunzip()) : file;
-  file.on('error', (error) => stream.destroy(error));
+  const size = await fileSize(path);
   progress.begin(`read ${basename(path)}`, 'bytes', size);
   try {
+    yield* unzippedChunks(path, at, (read) => progress.advance(read, size));
+  } finally {
+    progress.end();
+  }
+}
+
+/**
+ * Reads a .gz file through, as DuckDB takes one that ends in the middle for a whole one.
+ * @throws UserError that says how far a damaged archive could be read.
+ */
+export async function checkArchive(path: string, progress: Progress): Promise<void> {
+  const at: Position = { line: 0 };
+  for await (const chunk of unzippedChunks(path, at, () => progress.check()))
+    for (let end = chunk.indexOf(0x0a); end >= 0; end = chunk.indexOf(0x0a, end + 1)) at.line++;
+}
+
+/** The size of a file in bytes. */
+export async function fileSize(path: string): Promise<number> {
+  return stat(path).then(
+    ({ size }) => size,
+    (error) => {
+      throw explainFileError(error, path);
+    },
+  );
+}
+
+async function* unzippedChunks(
+  path: string,
+  at: Position,
+  onRead: (bytes: number) => void,
+): AsyncGenerator<Buffer> {
+  const file = createReadStream(path, { highWaterMark: 1 << 18 });
+  const zipped = path.endsWith('.gz');
+  const stream = zipped ? file.pipe(createGunzip({ chunkSize: 1 << 18 })) : file;
+  file.on('error', (error) => stream.destroy(error));
+  try {
     for await (const chunk of stream) {
-      progress.advance(file.bytesRead, size);
+      onRead(file.bytesRead);
       yield chunk as Buffer;
     }
   } catch (error) {
@@ -38,7 +65,6 @@ export async function* readChunks(path: string, progress: Progress, at: Position
   } finally {
     file.destroy();
     stream.destroy();
-    progress.end();
   }
 }
 
@@ -88,13 +114,21 @@ export async function forEachLine(
 
 /** The first `bytes` bytes of a file as text, unzipped; fewer where the file is shorter or its archive is damaged. */
 export async function readHead(path: string, bytes = 1 << 20): Promise<string> {
+  return (await headBytes(path, bytes)).toString('utf8').replace(/^\uFEFF/, '');
+}
+
+/** Whether a file begins with the bytes that mark UTF-8. */
+export async function hasByteOrderMark(path: string): Promise<boolean> {
+  return (await headBytes(path, 1 << 10)).subarray(0, 3).equals(Buffer.from('\uFEFF'));
+}
+
+async function headBytes(path: string, bytes: number): Promise<Buffer> {
   try {
     const file = await open(path, 'r');
     try {
       const { buffer, bytesRead } = await file.read(Buffer.alloc(bytes), 0, bytes, 0);
       const head = buffer.subarray(0, bytesRead);
-      const plain = path.endsWith('.gz') ? gunzipSync(head, { finishFlush: constants.Z_SYNC_FLUSH }) : head;
-      return plain.toString('utf8').replace(/^\uFEFF/, '');
+      return path.endsWith('.gz') ? gunzipSync(head, { finishFlush: constants.Z_SYNC_FLUSH }) : head;
     } finally {
       await file.close();
     }

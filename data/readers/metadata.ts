@@ -1,74 +1,50 @@
-import type { Progress } from '../../common/progress.ts';
-import type { DataSettings } from '../settings.ts';
-import type { BadRows, Interner, ItemTexts } from '../table.ts';
-import { type ItemFields, itemText } from '../text.ts';
-import { findColumn, readCsv, requireColumn } from './csv.ts';
-import { fieldNames, identifier, isBrokenTag, itemFields, type JsonRecord, pick } from './fields.ts';
-import { readJsonRecords } from './json.ts';
+import { parquetColumns } from '../database.ts';
+import { csvHeader, requireColumn } from './csv.ts';
+import { fieldNames, identifier, itemFields, pick } from './fields.ts';
+import { jsonHead, readJsonRecords } from './json.ts';
+import type { ItemReading } from './layout.ts';
+import { delimited, itemShape, jsonLines, parquetRows, type RowSource } from './source.ts';
 
-/** Reads item metadata (CSV, JSON, JSON Lines, gz or not) and makes the texts of the items that are wanted. */
-export async function readMetadata(
-  paths: readonly string[],
-  wanted: Interner,
-  settings: DataSettings,
-  bad: BadRows,
-  progress: Progress,
-): Promise<ItemTexts> {
-  const found: ItemTexts = { texts: new Map(), rows: 0, duplicates: 0, brokenTags: 0, complete: true };
-  const seen = new Set<string>();
-  const add = (file: string, place: number, id: unknown, item: ItemFields): void => {
-    const key = identifier(id);
-    if (!key) {
-      bad.add(file, 'no item id', place);
-      return;
-    }
-    if (seen.has(key)) {
-      found.duplicates++;
-      return;
-    }
-    seen.add(key);
-    if (isBrokenTag(item.title)) {
-      found.brokenTags++;
-      item.title = undefined;
-    }
-    if (wanted.find(key) !== undefined) found.texts.set(key, itemText[settings.text](item));
+export const itemNames = {
+  item_name: fieldNames.item,
+  title: fieldNames.title,
+  features: fieldNames.features,
+  categories: fieldNames.categories,
+  description: fieldNames.description,
+} as const;
+
+/** How to read item metadata (CSV, JSON, JSON Lines, Parquet); undefined where there are no files. */
+export async function readMetadata(paths: readonly string[]): Promise<ItemReading | undefined> {
+  if (!paths.length) return undefined;
+  return { files: await Promise.all(paths.map(metadataFile)), complete: true };
+}
+
+async function metadataFile(path: string): Promise<RowSource<typeof itemShape>> {
+  if (/\.parquet$/.test(path)) return parquetRows(path, itemShape, itemNames, await parquetColumns(path));
+  if (/\.csv(\.gz)?$/.test(path)) {
+    const header = await csvHeader(path);
+    requireColumn(header, fieldNames.item, path);
+    return delimited(path, itemShape, itemNames, { header });
+  }
+  return (await jsonHead(path)).plainLines ? jsonLines(path, itemShape, itemNames) : jsonItems(path);
+}
+
+/** A JSON array of items. */
+function jsonItems(path: string): RowSource<typeof itemShape> {
+  return {
+    path,
+    async push(add, bad, progress) {
+      await readJsonRecords(path, progress, bad, (record, place) => {
+        const { title, features, categories, description } = itemFields(record);
+        const json = (value: unknown) => (value === undefined ? null : JSON.stringify(value));
+        add(place, {
+          item_name: identifier(pick(record, fieldNames.item)),
+          title: json(title),
+          features: json(features),
+          categories: json(categories),
+          description: json(description),
+        });
+      });
+    },
   };
-  for (const path of paths) {
-    const read = /\.csv(\.gz)?$/.test(path) ? readCsvItems : readJsonItems;
-    found.rows += await read(path, progress, bad, add);
-  }
-  return found;
-}
-
-type AddItem = (file: string, place: number, id: unknown, item: ItemFields) => void;
-
-function readJsonItems(path: string, progress: Progress, bad: BadRows, add: AddItem): Promise<number> {
-  return readJsonRecords(path, progress, bad, (record, place) =>
-    add(path, place, pick(record, fieldNames.item), itemFields(record)),
-  );
-}
-
-function readCsvItems(path: string, progress: Progress, bad: BadRows, add: AddItem): Promise<number> {
-  return readCsv(path, progress, bad, (header) => {
-    const id = requireColumn(header, fieldNames.item, path);
-    const columns = (['title', 'features', 'categories', 'description'] as const)
-      .map((name) => ({ name, column: findColumn(header, fieldNames[name]) }))
-      .filter(({ column }) => column >= 0);
-    return (cells, line) => {
-      const record: JsonRecord = {};
-      for (const { name, column } of columns) record[name] = listCell(cells[column]);
-      add(path, line, cells[id], itemFields(record));
-    };
-  });
-}
-
-/** A CSV cell that holds a JSON list of strings as that list, any other as it is. */
-function listCell(cell: string): unknown {
-  if (!cell.startsWith('["') && cell !== '[]') return cell;
-  try {
-    const value: unknown = JSON.parse(cell);
-    return Array.isArray(value) ? value : cell;
-  } catch {
-    return cell;
-  }
 }

@@ -8,14 +8,21 @@ import {
   HistoryBuilder,
   type HistoryRows,
   Interner,
-  type ItemTexts,
   type SplitName,
   splitNames,
 } from '../table.ts';
 import { readAtomic, requireAtomic } from './atomic.ts';
-import { type Folder, type Layout, requireFile, severalDatasets } from './layout.ts';
+import {
+  type Folder,
+  type HistoryReading,
+  type ItemReading,
+  type Layout,
+  requireFile,
+  severalDatasets,
+} from './layout.ts';
 import { forEachLine } from './lines.ts';
 import { readItems } from './recbole.ts';
+import type { itemShape, PushSource } from './source.ts';
 
 /**
  * The official pre-split layout: `X.train.inter`, `X.valid.inter`, `X.test.inter` with the columns user_id:token,
@@ -58,7 +65,12 @@ interface Found {
   texts?: string;
 }
 
-async function read(found: Found, settings: DataSettings, bad: BadRows, progress: Progress) {
+async function read(
+  found: Found,
+  settings: DataSettings,
+  bad: BadRows,
+  progress: Progress,
+): Promise<HistoryReading> {
   if (settings.split !== 'auto' && settings.split !== 'files')
     throw new UsageError(
       `data.split=${settings.split} cannot be made from ${found.inter[0]}: its rows have no timestamps. Use data.split=files.`,
@@ -68,24 +80,15 @@ async function read(found: Found, settings: DataSettings, bad: BadRows, progress
   const rows = {} as Record<SplitName, HistoryRows>;
   for (const [i, split] of splitNames.entries())
     rows[split] = await readHistories(found.inter[i], users, numbering, bad, progress);
-  const { items } = numbering;
-  const badRows = bad.total;
-  const candidates = numbering.closed ? Int32Array.from(items.names, (_, i) => i) : undefined;
-  const texts = numbering.texts
-    ? { texts: numbering.texts, rows: numbering.texts.size, duplicates: 0, brokenTags: 0, complete: false }
-    : await readTexts(found.texts, items, settings, bad, progress);
-  return { users, items, rows, texts, badRows, candidates };
-}
-
-async function readTexts(
-  path: string | undefined,
-  items: Interner,
-  settings: DataSettings,
-  bad: BadRows,
-  progress: Progress,
-): Promise<ItemTexts | undefined> {
-  if (!path) return undefined;
-  return { ...(await readItems(path, items, settings, bad, progress)), complete: false };
+  const { names } = numbering.items;
+  return {
+    path: found.inter[0],
+    rows,
+    names,
+    userCount: users.names.length,
+    candidates: numbering.closed ? Int32Array.from(names, (_, i) => i) : undefined,
+    items: numbering.texts ?? (found.texts ? await readItems(found.texts, false) : undefined),
+  };
 }
 
 /** How the item tokens of .inter files are numbered. */
@@ -93,7 +96,7 @@ interface Numbering {
   items: Interner;
   /** True where the list of items is given, so that a token outside of it is an error. */
   closed: boolean;
-  texts?: Map<string, string>;
+  texts?: ItemReading;
   /** The item's number, or undefined for a token that is not in the list. */
   resolve(token: string): number | undefined;
 }
@@ -119,8 +122,19 @@ async function mapsNumbering(path: string, items: Interner): Promise<Numbering> 
   return {
     items,
     closed: true,
-    texts: texts.size ? texts : undefined,
+    texts: texts.size ? { files: [readyTexts(path, texts)], complete: false } : undefined,
     resolve: (token) => items.find(token),
+  };
+}
+
+/** Texts that are taken as they are. */
+function readyTexts(path: string, texts: ReadonlyMap<string, string>): PushSource<typeof itemShape> {
+  return {
+    path,
+    async push(add) {
+      let place = 1;
+      for (const [item_name, ready] of texts) add(place++, { item_name, ready });
+    },
   };
 }
 

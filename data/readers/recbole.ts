@@ -1,12 +1,13 @@
 import { join } from 'node:path';
-import type { Progress } from '../../common/progress.ts';
-import type { DataSettings } from '../settings.ts';
-import type { BadRows, Interner, ItemTexts } from '../table.ts';
-import { cleanText, type ItemFields, itemText } from '../text.ts';
-import { InteractionBuilder } from './amazon-interactions.ts';
-import { type AtomicColumn, readAtomic, requireAtomic } from './atomic.ts';
+import { UserError } from '../../common/errors.ts';
+import { cleanText } from '../text.ts';
+import { type AtomicColumn, parseHeader, readAtomic, requireAtomic } from './atomic.ts';
+import { findColumn } from './csv.ts';
 import { fieldNames } from './fields.ts';
-import { type Folder, type Layout, severalDatasets } from './layout.ts';
+import { type Folder, type ItemReading, type Layout, severalDatasets } from './layout.ts';
+import { readHead } from './lines.ts';
+import { itemNames } from './metadata.ts';
+import { delimited, interactionShape, itemShape, type PushSource, type RowSource } from './source.ts';
 
 /** RecBole atomic files: `X.inter` with user_id, item_id, timestamp, and `X.item` where there is one. */
 export async function detectRecbole(folder: Folder): Promise<Layout | undefined> {
@@ -20,78 +21,64 @@ export async function detectRecbole(folder: Folder): Promise<Layout | undefined>
     name: 'recbole',
     split: false,
     paths: itemPath ? [path, itemPath] : [path],
-    async read(settings, bad, progress) {
-      const builder = new InteractionBuilder();
-      await readInter(path, builder, bad, progress);
-      const { users, items } = builder;
-      const badRows = bad.total;
-      const texts = itemPath ? await readItems(itemPath, items, settings, bad, progress) : undefined;
-      return { users, items, interactions: builder.interactions(), texts, badRows };
+    async read() {
+      const items = itemPath ? await readItems(itemPath, true) : undefined;
+      return { interactions: [{ source: await interRows(path) }], items };
     },
   };
 }
 
-async function readInter(path: string, builder: InteractionBuilder, bad: BadRows, progress: Progress) {
-  await readAtomic(path, progress, bad, (columns) => {
-    const user = requireAtomic(columns, 'user_id', 'token', path);
-    const item = requireAtomic(columns, 'item_id', 'token', path);
-    const time = requireAtomic(columns, 'timestamp', 'float', path);
-    const rating = columns.findIndex(({ name, type }) => name === 'rating' && type === 'float');
-    return (cells, line) =>
-      builder.add(path, line, bad, {
-        user: cells[user],
-        item: cells[item],
-        time: cells[time],
-        rating: cells[rating],
-      });
-  });
+async function interRows(path: string): Promise<RowSource<typeof interactionShape>> {
+  const columns = await atomicHeader(path);
+  requireAtomic(columns, 'user_id', 'token', path);
+  requireAtomic(columns, 'item_id', 'token', path);
+  requireAtomic(columns, 'timestamp', 'float', path);
+  const rating = columns.some(({ name, type }) => name === 'rating' && type === 'float');
+  const names = {
+    user_name: ['user_id'],
+    item_name: ['item_id'],
+    time: ['timestamp'],
+    ...(rating && { rating: ['rating'] }),
+  };
+  return delimited(path, interactionShape, names, { header: columns.map(({ name }) => name), tabs: true });
+}
+
+async function atomicHeader(path: string): Promise<AtomicColumn[]> {
+  const line = (await readHead(path)).split(/\r?\n/, 1)[0];
+  if (!line)
+    throw new UserError(`${path}: the file is empty; a header such as 'user_id:token' was expected.`);
+  return parseHeader(line, path);
 }
 
 /**
- * Reads item texts of an atomic file: the fields that PAPER's texts are made of where there are some, else all
+ * How to read item texts of an atomic file: the fields that the paper's texts are made of where there are some, else all
  * `token_seq` columns in the file's order.
  */
-export async function readItems(
-  path: string,
-  wanted: Interner,
-  settings: DataSettings,
-  bad: BadRows,
-  progress: Progress,
-): Promise<ItemTexts> {
-  const found: ItemTexts = { texts: new Map(), rows: 0, duplicates: 0, brokenTags: 0, complete: true };
-  await readAtomic(path, progress, bad, (columns) => {
-    const id = requireAtomic(columns, 'item_id', 'token', path);
-    const text = textOf(columns, settings);
-    return (cells, line) => {
-      found.rows++;
-      const key = cells[id].trim();
-      if (!key) bad.add(path, 'no item id', line);
-      else if (found.texts.has(key)) found.duplicates++;
-      else if (wanted.find(key) !== undefined) found.texts.set(key, text(cells));
-    };
-  });
-  return found;
+export async function readItems(path: string, complete: boolean): Promise<ItemReading> {
+  const columns = await atomicHeader(path);
+  requireAtomic(columns, 'item_id', 'token', path);
+  const header = columns.map(({ name }) => name);
+  const textual = (['title', 'features', 'categories', 'description'] as const).some(
+    (field) => findColumn(header, fieldNames[field]) >= 0,
+  );
+  const names = { ...itemNames, item_name: ['item_id'] };
+  const file = textual ? delimited(path, itemShape, names, { header, tabs: true }) : sequenceTexts(path);
+  return { files: [file], complete };
 }
 
-function textOf(columns: readonly AtomicColumn[], settings: DataSettings) {
-  const textual = (['title', 'features', 'categories', 'description'] as const)
-    .map((field) => ({
-      field,
-      column: columns.findIndex(({ name }) => (fieldNames[field] as readonly string[]).includes(name)),
-    }))
-    .filter(({ column }) => column >= 0);
-  if (textual.length)
-    return (cells: readonly string[]): string => {
-      const item: ItemFields = {};
-      for (const { field, column } of textual) item[field] = cells[column];
-      return itemText[settings.text](item);
-    };
-  const sequences = columns.flatMap(({ type }, i) => (type === 'token_seq' ? [i] : []));
-  return (cells: readonly string[]): string =>
-    cleanText(
-      sequences
-        .map((i) => cells[i].trim())
-        .filter(Boolean)
-        .join(' '),
-    );
+/** Items whose text is that of all columns of words. */
+function sequenceTexts(path: string): PushSource<typeof itemShape> {
+  return {
+    path,
+    async push(add, bad, progress) {
+      await readAtomic(path, progress, bad, (columns) => {
+        const id = requireAtomic(columns, 'item_id', 'token', path);
+        const sequences = columns.flatMap(({ type }, i) => (type === 'token_seq' ? [i] : []));
+        return (cells, line) => {
+          const words = sequences.map((i) => cells[i].trim()).filter(Boolean);
+          add(line, { item_name: cells[id], ready: cleanText(words.join(' ')) });
+        };
+      });
+    },
+  };
 }

@@ -15,8 +15,8 @@ export interface HistoryRow {
 export type Splits = Record<'train' | 'valid' | 'test', HistoryRow[]>;
 
 /** make_inters_in_order: users in order of appearance, sorted by time (stable), repeated items removed. */
-function inOrder(interactions: readonly Interaction[]): Map<string, Interaction[]> {
-  const users = new Map<string, Interaction[]>();
+function inOrder<I extends Interaction>(interactions: readonly I[]): Map<string, I[]> {
+  const users = new Map<string, I[]>();
   for (const one of interactions) users.set(one.user, [...(users.get(one.user) ?? []), one]);
   for (const [user, list] of users) {
     const seen = new Set<string>();
@@ -29,17 +29,49 @@ function inOrder(interactions: readonly Interaction[]): Map<string, Interaction[
   return users;
 }
 
-/** last_out_split.py and timestamp_split.py with histories. */
-export function officialSplit(interactions: readonly Interaction[], timestamps?: [number, number]): Splits {
+/** Says which split the i-th of a user's interactions belongs to. */
+type SplitRule<I> = (one: I, i: number, all: readonly I[]) => keyof Splits;
+
+const lastOut: SplitRule<Interaction> = (_one, i, { length }) =>
+  i === length - 1 ? 'test' : i === length - 2 ? 'valid' : 'train';
+
+/**
+ * last_out_split.py and timestamp_split.py with histories.
+ * @param before the interactions before any were left out: users keep the order in which they appear there
+ */
+export function officialSplit<I extends Interaction>(
+  interactions: readonly I[],
+  rule: [number, number] | SplitRule<I> = lastOut,
+  before: readonly Interaction[] = interactions,
+): Splits {
+  const splitOf: SplitRule<I> = Array.isArray(rule)
+    ? ({ time }) => (time >= rule[1] ? 'test' : time >= rule[0] ? 'valid' : 'train')
+    : rule;
   const splits: Splits = { train: [], valid: [], test: [] };
-  for (const [user, list] of inOrder(interactions))
-    list.forEach(({ item, time }, i) => {
-      const row = { user, history: list.slice(0, i).map((earlier) => earlier.item), target: item };
-      if (timestamps)
-        splits[time >= timestamps[1] ? 'test' : time >= timestamps[0] ? 'valid' : 'train'].push(row);
-      else splits[i === list.length - 1 ? 'test' : i === list.length - 2 ? 'valid' : 'train'].push(row);
+  const sequences = inOrder(interactions);
+  for (const user of new Set(before.map((one) => one.user))) {
+    const list = sequences.get(user) ?? [];
+    list.forEach((one, i) => {
+      const history = list.slice(0, i).map((earlier) => earlier.item);
+      splits[splitOf(one, i, list)].push({ user, history, target: one.item });
     });
+  }
   return splits;
+}
+
+/** kcore_filtering: users and items with at least k interactions, until nothing changes; repeats are removed first. */
+export function officialKCore(interactions: readonly Interaction[], k: number): Interaction[] {
+  const first = new Set([...inOrder(interactions).values()].flat());
+  let kept = interactions.filter((one) => first.has(one));
+  for (;;) {
+    const before = kept;
+    kept = before.filter(
+      (one) =>
+        before.filter(({ user }) => user === one.user).length >= k &&
+        before.filter(({ item }) => item === one.item).length >= k,
+    );
+    if (kept.length === before.length) return kept;
+  }
 }
 
 /** filter_items_wo_metadata, and rows with an empty history removed; histories are not cut here. */
@@ -57,6 +89,11 @@ export function officialItems(splits: Splits): string[] {
   for (const rows of [splits.train, splits.valid, splits.test])
     for (const { history, target } of rows) for (const item of [target, ...history]) items.add(item);
   return [...items];
+}
+
+/** Users in order of appearance over the rows. */
+export function officialUsers(splits: Splits): string[] {
+  return [...new Set([...splits.train, ...splits.valid, ...splits.test].map(({ user }) => user))];
 }
 
 export function spellOut(rows: readonly HistoryRow[]): string[] {

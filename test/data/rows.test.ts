@@ -1,12 +1,7 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { seeded } from '../../common/random.ts';
-import {
-  itemsInOrderOfAppearance,
-  keepItemsOfHistories,
-  rowsOfHistories,
-  rowsOfInteractions,
-} from '../../data/rows.ts';
+import { itemsInOrderOfAppearance, keepItemsOfHistories, rowsOfHistories } from '../../data/rows.ts';
 import { HistoryBuilder, type HistoryRows, type SplitName, splitNames } from '../../data/table.ts';
 
 type Row = [user: number, history: number[], target: number];
@@ -25,23 +20,6 @@ function spelled({ pool, rows }: ReturnType<typeof rowsOfHistories>, split: Spli
   const { user, start, end, target } = rows[split];
   return Array.from(target, (t, i) => [user[i], [...pool.subarray(start[i], end[i])], t]);
 }
-
-test('interactions: every row has all earlier items of its user', () => {
-  const pooled = rowsOfInteractions({
-    user: Int32Array.of(0, 0, 0, 0, 1, 2, 2),
-    item: Int32Array.of(5, 6, 7, 8, 5, 9, 6),
-    time: new Float64Array(7),
-    split: Uint8Array.of(0, 0, 1, 2, 2, 1, 2),
-  });
-  assert.equal(spelled(pooled, 'train'), [[0, [5], 6]]);
-  assert.equal(spelled(pooled, 'valid'), [[0, [5, 6], 7]]);
-  assert.equal(spelled(pooled, 'test'), [
-    [0, [5, 6, 7], 8],
-    [2, [9], 6],
-  ]);
-  assert.is(pooled.emptyHistories, 3);
-  assert.equal([...pooled.pool], [5, 6, 7, 8, 9, 6], 'a user without rows is not in the pool');
-});
 
 test('histories that grow share one place, in whatever order the file has them', () => {
   const ascending: Row[] = [

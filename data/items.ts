@@ -1,0 +1,48 @@
+import type { Progress } from '../common/progress.ts';
+import type { Database } from './database.ts';
+import type { DataSettings } from './settings.ts';
+import type { StoreWriter } from './store.ts';
+import { type ItemFields, itemText } from './text.ts';
+
+/**
+ * Writes the items of the table `candidates` (item_number, item_name) in their order, with texts made of the fields in
+ * `read_items` where `described` says that an item is there (see Loader.items), block by block.
+ * @returns how many items have a text
+ */
+export async function writeItems(
+  database: Database,
+  writer: StoreWriter,
+  kind: DataSettings['text'],
+  described: boolean,
+  progress: Progress,
+): Promise<number> {
+  const sql = described
+    ? `
+      SELECT item_name, title, features, categories, description, ready
+      FROM candidates LEFT JOIN described USING (item_name) LEFT JOIN read_items ON read_items.rowid = place
+      ORDER BY item_number`
+    : 'SELECT item_name FROM candidates ORDER BY item_number';
+  let withText = 0;
+  for await (const { rows, columns } of database.blocks(sql)) {
+    const [names, title, features, categories, description, ready] = columns as (string | null)[][];
+    for (let i = 0; i < rows; i++) {
+      const text = described
+        ? (ready[i] ??
+          itemText[kind]({
+            title: parsed(title[i]),
+            features: parsed(features[i]),
+            categories: parsed(categories[i]),
+            description: parsed(description[i]),
+          } satisfies ItemFields))
+        : undefined;
+      if (text) withText++;
+      writer.item(names[i] as string, text);
+    }
+    progress.check();
+  }
+  return withText;
+}
+
+function parsed(json: string | null): unknown {
+  return json === null ? undefined : JSON.parse(json);
+}

@@ -1,0 +1,42 @@
+import type { Progress } from '../common/progress.ts';
+import type { Database } from './database.ts';
+import type { Manifest } from './dataset.ts';
+import type { ItemCounts } from './load.ts';
+import type { DataSettings } from './settings.ts';
+import type { BadRows } from './table.ts';
+
+/** What preparation adds to a manifest. */
+export interface Prepared {
+  steps: Manifest['steps'];
+  ties: string;
+  counts: Manifest['counts'];
+}
+
+export interface PrepareContext {
+  /** Where the prepared dataset goes. */
+  folder: string;
+  database: Database;
+  settings: DataSettings;
+  /** Decides random ties. */
+  seed: number;
+  bad: BadRows;
+  progress: Progress;
+}
+
+/** Gathers the manifest's entries. */
+export class Steps {
+  readonly list: Manifest['steps'] = [];
+
+  /** An entry has no key `note` where there is no note, so that it equals itself after JSON. */
+  readonly add = (rule: string, unit: string, before: number, after: number, note?: string): void => {
+    this.list.push({ rule, unit, in: before, out: after, ...(note !== undefined && { note }) });
+  };
+}
+
+/** What there was to know of the metadata. */
+export function metadataNote({ rows, duplicates, brokenTags }: ItemCounts): string {
+  const parts = [`${rows} metadata rows`];
+  if (duplicates) parts.push(`${duplicates} repeated an item (the first counts)`);
+  if (brokenTags) parts.push(`${brokenTags} titles were the start of an HTML tag (taken as missing)`);
+  return parts.join(', ');
+}
