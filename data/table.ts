@@ -102,11 +102,14 @@ export const shownLines = 5;
 /** Counts rows that cannot be read, and remembers where the first ones are. */
 export class BadRows {
   readonly #strict: boolean;
+  readonly #key: string;
   readonly #found = new Map<string, { file: string; reason: string; count: number; lines: number[] }>();
   total = 0;
 
-  constructor(strict = false) {
+  /** @param key the setting that makes the first bad row an error where `strict` */
+  constructor(strict = false, key = 'data.strict') {
     this.#strict = strict;
+    this.#key = key;
   }
 
   /** @throws UserError at the first one where the settings are strict. */
@@ -116,7 +119,7 @@ export class BadRows {
 
   /** Counts rows that share a reason; `lines` names the first ones. */
   addAll(file: string, reason: string, count: number, lines: readonly number[]): void {
-    if (this.#strict) throw new UserError(`${file}: line ${lines[0]}: ${reason} (data.strict is set)`);
+    if (this.#strict) throw new UserError(`${file}: line ${lines[0]}: ${reason} (${this.#key} is set)`);
     const key = `${file}\n${reason}`;
     let entry = this.#found.get(key);
     if (!entry) {

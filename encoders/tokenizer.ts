@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { Tokenizer } from '@huggingface/tokenizers';
 import { messageOf, UserError } from '../common/errors.ts';
 import { explainFileError, readJson } from '../common/files.ts';
+import type { Vocabulary } from './bpe-training.ts';
 
 /** RoBERTa's byte-level BPE (Radford et al. 2019): text to token ids, `<s> ... </s>`. */
 export interface TextTokenizer {
@@ -58,7 +59,7 @@ function wrap(tokenizer: Tokenizer, files: string[]): TextTokenizer {
   };
 }
 
-/** What tokenizer.json says of RoBERTa, with the vocabulary and merges of the older files. */
+/** The vocabulary and merges of the older files, as tokenizer.json would have them. */
 async function fromVocabulary(vocabFile: string, mergesFile: string): Promise<object> {
   const vocab = await readJson<Record<string, number>>(vocabFile);
   const text = await readFile(mergesFile, 'utf8').catch((error) => {
@@ -67,23 +68,31 @@ async function fromVocabulary(vocabFile: string, mergesFile: string): Promise<ob
   const merges = text.split('\n').filter((line) => line && !line.startsWith('#version'));
   const bad = merges.findIndex((line) => line.split(' ').length !== 2);
   if (bad >= 0) throw new UserError(`${mergesFile}: '${merges[bad]}' is not a pair of tokens`);
-  const special = (content: string) => {
-    if (vocab[content] === undefined) throw new UserError(`${vocabFile}: the token ${content} is missing`);
-    const lstrip = content === '<mask>';
-    return {
-      id: vocab[content],
-      content,
-      special: true,
-      single_word: false,
-      lstrip,
-      rstrip: false,
-      normalized: false,
-    };
-  };
+  const missing = specialTokens.find((token) => vocab[token] === undefined);
+  if (missing) throw new UserError(`${vocabFile}: the token ${missing} is missing`);
+  return robertaTokenizer({ vocab, merges });
+}
+
+const specialTokens = ['<s>', '<pad>', '</s>', '<unk>', '<mask>'];
+
+/** tokenizer.json of a RoBERTa model with this vocabulary. */
+export function robertaTokenizer({ vocab, merges }: Vocabulary): object {
+  const special = (content: string) => ({
+    id: vocab[content],
+    content,
+    single_word: false,
+    lstrip: content === '<mask>',
+    rstrip: false,
+    normalized: false,
+    special: true,
+  });
   return {
-    added_tokens: ['<s>', '<pad>', '</s>', '<unk>', '<mask>'].map(special),
+    version: '1.0',
+    truncation: null,
+    padding: null,
+    added_tokens: specialTokens.map(special),
     normalizer: null,
-    pre_tokenizer: { type: 'ByteLevel', add_prefix_space: false, trim_offsets: true },
+    pre_tokenizer: { type: 'ByteLevel', add_prefix_space: false, trim_offsets: true, use_regex: true },
     post_processor: {
       type: 'RobertaProcessing',
       sep: ['</s>', vocab['</s>']],
@@ -91,7 +100,7 @@ async function fromVocabulary(vocabFile: string, mergesFile: string): Promise<ob
       trim_offsets: true,
       add_prefix_space: false,
     },
-    decoder: { type: 'ByteLevel', add_prefix_space: true, trim_offsets: true },
+    decoder: { type: 'ByteLevel', add_prefix_space: true, trim_offsets: true, use_regex: true },
     model: {
       type: 'BPE',
       dropout: null,
@@ -99,6 +108,8 @@ async function fromVocabulary(vocabFile: string, mergesFile: string): Promise<ob
       continuing_subword_prefix: '',
       end_of_word_suffix: '',
       fuse_unk: false,
+      byte_fallback: false,
+      ignore_merges: false,
       vocab,
       merges,
     },

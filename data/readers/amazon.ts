@@ -39,7 +39,8 @@ export async function detectAmazon(folder: Folder): Promise<Layout | undefined> 
   return reviews.length ? amazon(reviews, metadata) : undefined;
 }
 
-async function sortFiles(folder: Folder, taken: readonly string[]) {
+/** What the files of a folder hold, by their headers and first records; those in `taken` are left out. */
+export async function sortFiles(folder: Folder, taken: readonly string[]) {
   const sorted = { ratings: [] as string[], reviews: [] as string[], metadata: [] as string[] };
   for (const name of folder.files) {
     const path = join(folder.path, name);

@@ -11,6 +11,9 @@ export const fieldNames = {
   features: ['features', 'feature'],
   categories: ['categories', 'category'],
   description: ['description'],
+  /** Of a review: an item's title has the same name. */
+  reviewTitle: ['review_title', 'summary', 'title'],
+  reviewText: ['review_full', 'text', 'reviewText'],
 } as const;
 
 export type JsonRecord = Record<string, unknown>;
