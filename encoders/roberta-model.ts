@@ -108,12 +108,13 @@ function variable<T extends tf.Tensor>(parameters: Parameters, name: string): T 
 }
 
 /** x [n, in] times W^T, W [out, in] as PyTorch keeps it, plus bias. */
-function dense(parameters: Parameters, name: string, x: tf.Tensor2D): tf.Tensor2D {
+export function dense(parameters: Parameters, name: string, x: tf.Tensor2D): tf.Tensor2D {
   const weight = variable<tf.Tensor2D>(parameters, `${name}.weight`);
   return tf.add(tf.matMul(x, weight, false, true), variable(parameters, `${name}.bias`));
 }
 
-function norm(parameters: Parameters, name: string, x: tf.Tensor2D, epsilon: number): tf.Tensor2D {
+/** Layer normalisation with the named scale and offset. */
+export function norm(parameters: Parameters, name: string, x: tf.Tensor2D, epsilon: number): tf.Tensor2D {
   return layerNorm(x, variable(parameters, `${name}.weight`), variable(parameters, `${name}.bias`), epsilon);
 }
 

@@ -1,5 +1,5 @@
 import { type Device, openDevice } from './device.ts';
-import { allocate, type HostTensor } from './graph.ts';
+import { allocate, type HostTensor, sizeOf } from './graph.ts';
 import './ops.ts';
 import { type Parameter, Parameters } from './parameters.ts';
 import type { Randomness } from './random.ts';
@@ -138,7 +138,7 @@ interface SessionContext {
   parameters: Parameters;
   device: Device;
   differentiation?: Differentiation;
-  /** Buffers of inputs' gradients, by name and length, which all sessions of a function write. */
+  /** Buffers of gradients that all sessions of a function write, by name and shape. */
   shared: Map<string, Float32Array>;
 }
 
@@ -199,13 +199,17 @@ class Session {
           .map((p) => gradientName(p.name))
       : [];
     const ofInputs = new Map(differentiation?.inputs.map((input) => [gradientOf(input), feeds[input]]));
+    const common = (name: string, shape: readonly number[]): Float32Array => {
+      const key = `${name}[${shape}]`;
+      const buffer = shared.get(key) ?? new Float32Array(sizeOf(shape));
+      shared.set(key, buffer);
+      return buffer;
+    };
     /** Where a gradient is to be found in the end. */
     const home = (name: string): Float32Array => {
       const input = ofInputs.get(name);
       if (!input) return parameters.view(name.slice(gradientName('').length), 'gradient');
-      const key = `${name}[${input.shape}]`;
-      const buffer = shared.get(key) ?? new Float32Array(input.data.length);
-      shared.set(key, buffer);
+      const buffer = common(name, input.shape);
       results[name] = { dtype: 'float32', shape: input.shape, data: buffer };
       return buffer;
     };
@@ -219,9 +223,9 @@ class Session {
       sums: [],
     };
     for (const [name, spec] of graph.outputs) {
-      const kept = names.includes(name) && !accumulates(name);
-      const data = kept ? home(name) : allocate(spec);
-      if (accumulates(name)) plan.sums.push({ gradient: home(name), part: data as Float32Array });
+      const part = accumulates(name) ? common(name, spec.shape) : undefined;
+      const data = part ?? (names.includes(name) ? home(name) : allocate(spec));
+      if (part) plan.sums.push({ gradient: home(name), part });
       results[name] = { dtype: spec.dtype, shape: spec.shape, data };
     }
     plan.scatters = lifted.map(({ gradient, ids, updates }) => ({

@@ -21,6 +21,8 @@ export interface CrossEntropyOptions {
    * 256: with fewer rows the products slow down more than the cache gains.
    */
   chunk?: number;
+  /** [items], added to every row's logits; computed in chunks. */
+  bias?: tf.Tensor1D;
 }
 
 interface Rows {
@@ -30,6 +32,7 @@ interface Rows {
   target: tf.Tensor1D;
   /** [rows, 1] */
   weight: tf.Tensor2D;
+  bias?: tf.Tensor1D;
 }
 
 interface Parts {
@@ -39,6 +42,8 @@ interface Parts {
   mixedItems: tf.Tensor;
   /** [items, d] sum_r p_rj w_r h_r */
   mixedRows: tf.Tensor;
+  /** [items] sum_r p_rj w_r, where there is a bias. */
+  shares?: tf.Tensor;
 }
 
 /**
@@ -56,47 +61,62 @@ export function linearCrossEntropy(
   items: tf.Tensor2D,
   target: tf.Tensor1D,
   weight: tf.Tensor1D,
-  { form, chunk }: CrossEntropyOptions = {},
+  { form, chunk, bias }: CrossEntropyOptions = {},
 ): tf.Scalar {
   const [rows, count] = [h.shape[0], items.shape[0]];
   const large = 4 * LEAST_ROWS * count > CACHED_BYTES && 4 * rows * count > LARGE_BYTES;
-  const tiles = form ? form === 'tiles' : chunk === undefined && large;
+  const tiles = form ? form === 'tiles' : chunk === undefined && bias === undefined && large;
   const step = chunk ?? Math.max(LEAST_ROWS, Math.floor(CHUNK_BYTES / (4 * count)));
   const op = tf.customGrad((...args) => {
     const [h, items] = args as tf.Tensor2D[];
+    const save = args.at(-1) as tf.GradSaveFunc;
     const column = tf.expandDims(weight, 1) as tf.Tensor2D;
-    const batch = { h, items, target, weight: column };
-    const { hit, mixedItems, mixedRows } = tiles ? byTiles(batch) : byChunks(batch, Math.min(rows, step));
+    const batch = { h, items, target, weight: column, bias: bias && (args[2] as tf.Tensor1D) };
+    const parts = tiles ? byTiles(batch) : byChunks(batch, Math.min(rows, step));
+    const { hit, mixedItems, mixedRows, shares } = parts;
     const loss = tf.neg(tf.sum(tf.mul(tf.log(tf.maximum(hit, LEAST_PROBABILITY)), column)));
     // The one-hot half of (softmax - onehot).
     const dh = tf.mul(tf.sub(mixedItems, tf.gather(items, target)), column);
     const dItems = tf.add(mixedRows, tf.unsortedSegmentSum(tf.neg(tf.mul(h, column)), target, count));
-    (args[2] as tf.GradSaveFunc)([dh, dItems]);
+    const dBias = shares && tf.add(shares, tf.unsortedSegmentSum(tf.neg(weight), target, count));
+    save(dBias ? [dh, dItems, dBias] : [dh, dItems]);
     const gradFunc = (dy: tf.Tensor, saved: tf.Tensor[]) => saved.map((g) => tf.mul(g, dy));
     return { value: loss, gradFunc: gradFunc as never };
   });
-  return op(h, items) as tf.Scalar;
+  return (bias ? op(h, items, bias) : op(h, items)) as tf.Scalar;
 }
 
 /** Chunks of rows: each one's probabilities serve all three products while they are at hand. */
-function byChunks({ h, items, target, weight }: Rows, step: number): Parts {
-  const [rows, d] = h.shape;
+function byChunks({ h, items, target, weight, bias }: Rows, step: number): Parts {
+  const [rows] = h.shape;
   const weighted = tf.mul(h, weight) as tf.Tensor2D;
   const hit: tf.Tensor[] = [];
   const mixedItems: tf.Tensor[] = [];
   let mixedRows: tf.Tensor2D | undefined;
+  let shares: tf.Tensor | undefined;
   for (let first = 0; first < rows; first += step) {
     const n = Math.min(step, rows - first);
     const part = <T extends tf.Tensor>(t: T) =>
-      tf.slice(t, [first, 0].slice(0, t.rank), [n, d].slice(0, t.rank)) as T;
-    const p = tf.softmax(tf.matMul(part(h), items, false, true)) as tf.Tensor2D;
+      tf.slice(t, [first, 0].slice(0, t.rank), [n, ...t.shape.slice(1)]) as T;
+    const logits = bias
+      ? gemmAccumulate(part(h), items, bias, { transposeB: true })
+      : tf.matMul(part(h), items, false, true);
+    const p = tf.softmax(logits) as tf.Tensor2D;
     hit.push(gatherElements(p, tf.expandDims(part(target), 1)));
     mixedItems.push(tf.matMul(p, items));
     mixedRows = mixedRows
-      ? gemmAccumulate(p, part(weighted), mixedRows)
+      ? gemmAccumulate(p, part(weighted), mixedRows, { transposeA: true })
       : tf.matMul(p, part(weighted), true, false);
+    if (!bias) continue;
+    const share = tf.matMul(part(weight), p, true, false);
+    shares = shares ? tf.add(shares, share) : share;
   }
-  return { hit: tf.concat(hit, 0), mixedItems: tf.concat(mixedItems, 0), mixedRows: mixedRows! };
+  return {
+    hit: tf.concat(hit, 0),
+    mixedItems: tf.concat(mixedItems, 0),
+    mixedRows: mixedRows!,
+    shares: shares && tf.reshape(shares, [items.shape[0]]),
+  };
 }
 
 /**
@@ -139,9 +159,14 @@ function gatherElements(x: tf.Tensor2D, indices: tf.Tensor): tf.Tensor2D {
   return runKernel<tf.Tensor2D>('GatherElements', { x, indices }, { axis: 1 });
 }
 
-/** a^T.b + c in one node; it has no gradient. */
-function gemmAccumulate(a: tf.Tensor2D, b: tf.Tensor2D, c: tf.Tensor2D): tf.Tensor2D {
-  return runKernel<tf.Tensor2D>('GemmAccumulate', { a, b, c }, { transposeA: true, transposeB: false });
+/** a.b + c in one node, a or b transposed, c [rows, columns] or [columns]; it has no gradient. */
+function gemmAccumulate(
+  a: tf.Tensor2D,
+  b: tf.Tensor2D,
+  c: tf.Tensor,
+  { transposeA = false, transposeB = false },
+): tf.Tensor2D {
+  return runKernel<tf.Tensor2D>('GemmAccumulate', { a, b, c }, { transposeA, transposeB });
 }
 
 /** softmax(q.k^T).v without scale, [q, d] over [k, d] and [k, dv] -> [q, dv]; it has no gradient. */

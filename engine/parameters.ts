@@ -225,6 +225,12 @@ export class Parameters {
     return new Float32Array(slot.segment.arena.buffer, start * 4, values.length);
   }
 
+  /** Sets the gradients of all parameters to zero, for losses that are compiled to accumulate. */
+  zeroGradients(): void {
+    for (const { arena, length } of this.segments())
+      new Float32Array(arena.buffer, 4 * QUARTER.gradient * length, length).fill(0);
+  }
+
   /** Every parameter's values, copied: a checkpoint in memory. */
   snapshot(): Map<string, HostTensor> {
     this.follow();

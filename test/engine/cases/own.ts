@@ -46,6 +46,23 @@ export const own: Case[] = [
       tolerance: 1e-5,
     }),
   ),
+  ...[undefined, 3].map(
+    (chunk): Case => ({
+      name: `linearCrossEntropy with a bias, ${chunk ?? 'all'} rows at once`,
+      fn: (h, items, bias, target) =>
+        linearCrossEntropy(h as tf.Tensor2D, items as tf.Tensor2D, target as tf.Tensor1D, tf.range(0, 8), {
+          chunk,
+          bias: bias as tf.Tensor1D,
+        }),
+      inputs: [
+        floats([8, 5]),
+        floats([9, 5], { seed: 2 }),
+        floats([9], { seed: 3 }),
+        ints([8], { low: 0, high: 9 }),
+      ],
+      tolerance: 1e-5,
+    }),
+  ),
   {
     name: 'linearCrossEntropy, tile by tile',
     fn: (h, items, target) =>

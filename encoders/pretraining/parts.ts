@@ -1,0 +1,71 @@
+import { UserError } from '../../common/errors.ts';
+import type { Feeds } from '../../engine/index.ts';
+import type { RobertaConfig } from '../roberta-model.ts';
+
+/** Sequences of one step, in parts of like length. */
+export interface Parts {
+  /** Each part's `ids` [rows, length] int32 and `mask` [rows, length] float32. */
+  feeds: Feeds[];
+  /** [sequences] in which row each sequence is, all parts' rows being numbered through. */
+  row: Int32Array;
+}
+
+/** Texts are padded to a multiple of this. */
+const LENGTH_STEP = 16;
+
+/**
+ * Sorts sequences by length into parts of `rows` rows, each padded only to its own longest. Rows that fill the last part
+ * are all padding.
+ */
+export function partsOf(sequences: readonly ArrayLike<number>[], rows: number, padId: number): Parts {
+  const order = [...sequences.keys()].sort((a, b) => sequences[b].length - sequences[a].length || a - b);
+  const row = new Int32Array(sequences.length);
+  const feeds: Feeds[] = [];
+  for (let first = 0; first < order.length; first += rows) {
+    const part = order.slice(first, first + rows);
+    const length = LENGTH_STEP * Math.ceil(sequences[part[0]].length / LENGTH_STEP);
+    const shape = [rows, length];
+    const ids = new Int32Array(rows * length).fill(padId);
+    const mask = new Float32Array(rows * length);
+    part.forEach((s, r) => {
+      ids.set(sequences[s], r * length);
+      mask.fill(1, r * length, r * length + sequences[s].length);
+      row[s] = first + r;
+    });
+    feeds.push({
+      ids: { dtype: 'int32', shape, data: ids },
+      mask: { dtype: 'float32', shape, data: mask },
+    });
+  }
+  return { feeds, row };
+}
+
+/**
+ * What a sequence takes between its forward and backward pass, as measured: per layer some arrays as wide as the model and
+ * as its inner layer, and the attention weights with their dropout. Bytes.
+ */
+export function activationBytes(length: number, config: RobertaConfig): number {
+  const { layers, hiddenSize, innerSize, heads } = config;
+  return 4 * length * layers * (14 * hiddenSize + 4 * innerSize + 4 * heads * length);
+}
+
+/**
+ * Rows of a part, such that a step's activations stay within `bytes`: all sequences in one part where they fit. Every graph
+ * keeps its memory for every length of a part: one part has nearly always the greatest length, in the contrastive and the
+ * masked pass; sorted parts have four lengths, and are encoded once without gradients besides.
+ * @param sequences of a step, each of at most `length` tokens
+ * @throws UserError where not even one sequence fits
+ */
+export function rowsWithin(bytes: number, sequences: number, length: number, config: RobertaConfig): number {
+  const each = activationBytes(length, config);
+  if (sequences * each * IN_ONE_PART <= bytes) return sequences;
+  const rows = Math.floor(bytes / (each * IN_PARTS));
+  if (rows >= 1) return Math.min(rows, sequences);
+  const least = Math.ceil((each * IN_PARTS) / 2 ** 20);
+  throw new UserError(
+    `a text of ${length} tokens takes ${least} MB beside the model's own memory; raise train.memoryMb, or lower maxTokens`,
+  );
+}
+
+const IN_ONE_PART = 2;
+const IN_PARTS = 5;

@@ -1,0 +1,115 @@
+import { seeded } from '../../common/random.ts';
+import type { PairTokens, TokenStore } from '../../encoders/pretraining/corpus.ts';
+import { contrastVectors, type Heads } from '../../encoders/pretraining/heads.ts';
+import { partsOf } from '../../encoders/pretraining/parts.ts';
+import {
+  contrastiveLoss,
+  maskedLoss,
+  maskParts,
+  pairFeeds,
+  type StepOptions,
+} from '../../encoders/pretraining/step.ts';
+import { type Compiled, compile, type HostTensor, type Inputs, type tf } from '../../engine/index.ts';
+import { type Metrics, rankMetrics } from '../../evaluation/metrics.ts';
+import { rankOwn } from './retrieval.ts';
+
+/** Dropout-free losses and retrieval of an encoder that is being pretrained. */
+export class Evaluator {
+  readonly #options: StepOptions;
+  readonly #batchSize: number;
+  /** As training compares texts, and as they are used afterwards. */
+  readonly #trained: Compiled;
+  readonly #used: Compiled;
+  readonly #contrast: Compiled;
+  readonly #mlm: Compiled;
+
+  constructor(options: StepOptions, batchSize: number) {
+    this.#options = options;
+    this.#batchSize = batchSize;
+    const { parameters, config, heads, objective, device } = options;
+    const shared = { parameters, device, sessions: 8 };
+    const encode = (heads: Heads) => (inputs: Inputs) => {
+      const batch = { ids: inputs.ids as tf.Tensor2D, mask: inputs.mask as tf.Tensor2D };
+      return { vectors: contrastVectors(parameters, config, batch, heads, false) };
+    };
+    this.#trained = compile(encode(heads), shared);
+    this.#used = compile(encode({ ...heads, pooler: 'none' }), shared);
+    this.#contrast = compile((inputs) => ({ loss: contrastiveLoss(inputs, objective.temperature) }), { device });
+    this.#mlm = compile((inputs) => ({ loss: maskedLoss(parameters, config, inputs, false) }), shared);
+  }
+
+  /**
+   * Losses of the objective's parts, and how well reviews find their items among `candidates` (the split's own items by
+   * default): 'contrastive_loss', 'mlm_loss', 'mrr', 'recall@10', 'ndcg@100'.
+   */
+  async evaluate(pairs: PairTokens, check: () => void): Promise<Metrics> {
+    const { objective } = this.#options;
+    return {
+      ...(objective.contrastive && { contrastive_loss: await this.#contrastiveLoss(pairs, check) }),
+      ...(objective.mlmWeight > 0 && { mlm_loss: await this.#maskedLoss(pairs, check) }),
+      ...(await this.retrieve(pairs, [pairs.items], check)),
+    };
+  }
+
+  /** Mean over batches in the file's order; pairs that fill no whole batch are left out. */
+  async #contrastiveLoss({ reviews, items, itemOf }: PairTokens, check: () => void): Promise<number> {
+    const size = Math.min(this.#batchSize, itemOf.length);
+    const count = Math.floor(itemOf.length / size);
+    let sum = 0;
+    for (let batch = 0; batch < count; batch++) {
+      const numbers = Array.from({ length: size }, (_, i) => batch * size + i);
+      const texts = [...numbers.map((i) => reviews.get(i)), ...numbers.map((i) => items.get(itemOf[i]))];
+      const vectors = await this.#encode(this.#trained, texts, check);
+      const row = Int32Array.from(texts, (_, i) => i);
+      const { loss } = await this.#contrast({ vectors, ...pairFeeds({ row, feeds: [] }, size) });
+      sum += loss.data[0];
+    }
+    return sum / count;
+  }
+
+  /** Mean over masked tokens, the same ones at every evaluation. */
+  async #maskedLoss({ reviews, items }: PairTokens, check: () => void): Promise<number> {
+    const { rows, config, vocabulary, objective } = this.#options;
+    const texts = [...textsOf(reviews), ...textsOf(items)];
+    const { feeds } = partsOf(texts, Math.min(rows, texts.length), config.padId);
+    const { masked } = maskParts(feeds, vocabulary, objective.mlmProbability, seeded('validation masks'), 1);
+    let sum = 0;
+    for (const inputs of masked) {
+      check();
+      sum += (await this.#mlm(inputs)).loss.data[0];
+    }
+    return sum;
+  }
+
+  /** Reviews as queries for their own items among all of `candidates`, the pairs' own items first. Cosine. */
+  async retrieve(pairs: PairTokens, candidates: readonly TokenStore[], check: () => void): Promise<Metrics> {
+    const queries = await this.#encode(this.#used, textsOf(pairs.reviews), check);
+    const items = await this.#encode(this.#used, candidates.flatMap(textsOf), check);
+    const ranks = await rankOwn(queries, items, pairs.itemOf, this.#options.device);
+    const count = items.shape[0];
+    const metrics = rankMetrics(ranks, [10, 100, count]);
+    return { mrr: metrics[`mrr@${count}`], 'recall@10': metrics['recall@10'], 'ndcg@100': metrics['ndcg@100'] };
+  }
+
+  /** [texts, hidden], each of length one. */
+  async #encode(encode: Compiled, texts: readonly ArrayLike<number>[], check: () => void): Promise<HostTensor> {
+    const { rows, config } = this.#options;
+    const d = config.hiddenSize;
+    const { feeds, row } = partsOf(texts, Math.min(rows, texts.length), config.padId);
+    const perPart = feeds[0].ids.shape[0];
+    const byRow = new Float32Array(feeds.length * perPart * d);
+    for (const [part, tokens] of feeds.entries()) {
+      check();
+      byRow.set((await encode(tokens)).vectors.data as Float32Array, part * perPart * d);
+    }
+    const data = new Float32Array(texts.length * d);
+    for (const [i, at] of row.entries()) data.set(byRow.subarray(at * d, (at + 1) * d), i * d);
+    return { dtype: 'float32', shape: [texts.length, d], data };
+  }
+
+  async close(): Promise<void> {
+    for (const compiled of [this.#trained, this.#used, this.#contrast, this.#mlm]) await compiled.close();
+  }
+}
+
+const textsOf = (store: TokenStore) => Array.from({ length: store.count }, (_, i) => store.get(i));
