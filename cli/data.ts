@@ -6,6 +6,7 @@ import { download } from './download.ts';
 import { job } from './job.ts';
 import { configOptions, configurationOf, outputOptions } from './options.ts';
 import { printResult } from './output.ts';
+import { pairs } from './pairs.ts';
 import { manifestAsText, summaryAsText } from './summary.ts';
 
 interface Arguments extends ConfigOptions {
@@ -35,15 +36,16 @@ const inspect: CommandModule<object, Arguments> = {
   },
 };
 
-/** `rec data download | prepare | inspect`. */
+/** `rec data download | prepare | inspect | pairs`. */
 export const data: CommandModule = {
   command: 'data',
-  describe: 'download, prepare or inspect a dataset',
+  describe: 'download, prepare or inspect a dataset, build pretraining pairs',
   builder: (yargs) =>
     yargs
       .command(download)
       .command(prepare)
       .command(inspect)
-      .demandCommand(1, 'which action? download, prepare or inspect.'),
+      .command(pairs)
+      .demandCommand(1, 'which action? download, prepare, inspect or pairs.'),
   handler: () => {},
 };

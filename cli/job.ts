@@ -7,12 +7,14 @@ import { ProgressRenderer } from './progress.ts';
 /**
  * Runs an exported function of a module (a URL) in a thread of its own, with its progress on standard error. A failure
  * or an interruption that leaves a checkpoint behind is followed by the command that resumes it.
+ * @param resume the command that takes --resume
  */
 export async function job(
   module: URL,
   exportName: string,
   argument: unknown,
   quiet: boolean,
+  resume = 'rec run',
 ): Promise<unknown> {
   const renderer = new ProgressRenderer(process.stderr, quiet);
   let folder: string | undefined;
@@ -26,7 +28,7 @@ export async function job(
     renderer.close();
     if (folder && existsSync(join(folder, 'last.safetensors'))) {
       const path = /[^\w./-]/.test(folder) ? `'${folder}'` : folder;
-      process.stderr.write(`resume with: rec run --resume ${path}\n`);
+      process.stderr.write(`resume with: ${resume} --resume ${path}\n`);
     }
     throw error;
   } finally {

@@ -2,7 +2,6 @@ import { UsageError } from '../common/errors.ts';
 import type { Progress } from '../common/progress.ts';
 import { projectCatalogue } from '../configs/catalogue.ts';
 import type { ConfigOptions } from '../configs/options.ts';
-import { resolveData, resolveEncoding } from '../configs/parts.ts';
 import {
   type Dataset,
   filesOnHub,
@@ -14,6 +13,8 @@ import {
 } from '../data/index.ts';
 import { download, type HubDownload } from '../hub/index.ts';
 import type { DownloadRequest } from './download.ts';
+import { resolveData, resolveEncoding, resolvePairs } from '../configs/parts.ts';
+import type { PairsReport } from '../data/pairs/index.ts';
 import type { EncodeResult } from './encode.ts';
 
 // What the commands without a training run in the job's thread.
@@ -77,4 +78,13 @@ async function load(options: ConfigOptions, progress: Progress): Promise<Dataset
   const source = resolveSource(dataset);
   await download([await missingFiles(source)], progress);
   return loadDataset(source, data, { progress, seed });
+}
+
+/** `rec data pairs`. */
+export async function buildPretrainingPairs(
+  { folders, out, config, set }: { folders: string[]; out: string; config?: string; set: string[] },
+  progress: Progress,
+): Promise<PairsReport> {
+  const { buildPairs } = await import('../data/pairs/index.ts');
+  return buildPairs(folders, out, resolvePairs({ config, set }), progress);
 }

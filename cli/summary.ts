@@ -1,5 +1,6 @@
 import type { Manifest } from '../data/dataset.ts';
 import type { DatasetSummary } from '../data/inspect.ts';
+import type { PairsReport } from '../data/pairs/index.ts';
 import { formatNumber, table } from './style.ts';
 
 type Facts = Pick<Manifest, 'name' | 'synthetic' | 'layout' | 'counts' | 'steps' | 'bad' | 'ties'>;
@@ -11,10 +12,39 @@ export function manifestAsText(manifest: Facts): string {
     `${manifest.name}${manifest.synthetic ? ' (synthetic)' : ''}, read as ${manifest.layout}, ties in ${manifest.ties}`,
     `${users} users, ${items} items, ${interactions} interactions; rows: ${train} train, ${valid} valid, ${test} test`,
     ...(manifest.steps.length ? ['', stepsAsText(manifest.steps)] : []),
-    ...manifest.bad.map(
-      ({ file, reason, count, lines }) =>
-        `bad rows: ${formatNumber(count)} in ${file}: ${reason} (lines ${lines.join(', ')}${count > lines.length ? ', ...' : ''})`,
+    ...badRowsAsText(manifest.bad),
+  ].join('\n');
+}
+
+function badRowsAsText(bad: Manifest['bad']): string[] {
+  return bad.map(
+    ({ file, reason, count, lines }) =>
+      `bad rows: ${formatNumber(count)} in ${file}: ${reason} (lines ${lines.join(', ')}${count > lines.length ? ', ...' : ''})`,
+  );
+}
+
+/** How pretraining pairs came to be, for people. */
+export function pairsAsText({
+  file,
+  pairs,
+  users,
+  items,
+  reviews,
+  dropped,
+  domains,
+  badRows,
+}: PairsReport): string {
+  const rows = Object.entries({ ...dropped }).map(([rule, count]) => [rule, formatNumber(count)]);
+  const { train, valid, test } = mapNumbers(pairs);
+  return [
+    `${file}: ${train} pairs to train on, ${valid} valid, ${test} test; ${formatNumber(users)} users, ${formatNumber(items)} items`,
+    `of ${formatNumber(reviews)} reviews were left out:`,
+    table(['rule', 'reviews'], rows),
+    table(
+      ['domain', 'pairs'],
+      Object.entries(domains).map(([domain, count]) => [domain, formatNumber(count)]),
     ),
+    ...badRowsAsText(badRows),
   ].join('\n');
 }
 

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { type PairSettings, pairSettings } from '../data/pairs/settings.ts';
 import {
   type Catalogue,
   chooseEncoder,
@@ -12,6 +13,7 @@ import {
   computeSettings,
   dataSections,
   effectiveThreads,
+  userLayers,
   userLayersForPart,
 } from './options.ts';
 import { resolve } from './resolve.ts';
@@ -61,4 +63,10 @@ export function resolveEncoding<E extends EncoderEntry>(
     threads: effectiveThreads(threads),
     encoder: { entry: encoder.entry, name: encoder.name, settings },
   };
+}
+
+/** What decides pretraining pairs, for `rec data pairs`: keys `pairs.*`. */
+export function resolvePairs(options: Pick<ConfigOptions, 'config' | 'set'>): PairSettings {
+  const schema = z.strictObject({ pairs: pairSettings.prefault({}) });
+  return resolve(schema, userLayers(options, schema)).config.pairs;
 }

@@ -145,7 +145,8 @@ class Heap {
     items[0] = last;
     for (let at = 0; ; ) {
       const children = [2 * at + 1, 2 * at + 2].filter((child) => child < items.length);
-      const first = children.length === 2 && before(items[children[1]], items[children[0]]) ? children[1] : children[0];
+      const first =
+        children.length === 2 && before(items[children[1]], items[children[0]]) ? children[1] : children[0];
       if (first === undefined || !before(items[first], items[at])) return top;
       [items[at], items[first]] = [items[first], items[at]];
       at = first;
@@ -158,6 +159,7 @@ const before = (a: Counted, b: Counted) => a.count > b.count || (a.count === b.c
 /** The printable character that stands for each byte: itself where printable, else one from 256 on (GPT-2's table). */
 function byteCharacters(): string[] {
   let next = 256;
-  const printable = (byte: number) => (byte >= 33 && byte <= 126) || (byte >= 161 && byte <= 172) || byte >= 174;
+  const printable = (byte: number) =>
+    (byte >= 33 && byte <= 126) || (byte >= 161 && byte <= 172) || byte >= 174;
   return Array.from({ length: 256 }, (_, byte) => String.fromCodePoint(printable(byte) ? byte : next++));
 }

@@ -128,6 +128,38 @@ export async function readRobertaConfig(folder: string): Promise<RobertaConfig> 
   };
 }
 
+/** config.json of a model: what `readRobertaConfig` reads back, and what Hugging Face's transformers wants besides. */
+export function robertaConfigFile(config: RobertaConfig): Record<string, unknown> {
+  return {
+    architectures: ['RobertaModel'],
+    model_type: 'roberta',
+    hidden_act: 'gelu',
+    position_embedding_type: 'absolute',
+    num_hidden_layers: config.layers,
+    num_attention_heads: config.heads,
+    hidden_size: config.hiddenSize,
+    intermediate_size: config.innerSize,
+    vocab_size: config.vocabSize,
+    max_position_embeddings: config.maxPositions,
+    type_vocab_size: config.tokenTypes,
+    bos_token_id: 0,
+    pad_token_id: config.padId,
+    eos_token_id: 2,
+    layer_norm_eps: config.epsilon,
+    hidden_dropout_prob: config.hiddenDropout,
+    attention_probs_dropout_prob: config.attentionDropout,
+    initializer_range: 0.02,
+  };
+}
+
+export interface ReadWeightsOptions {
+  trainable?: boolean;
+  /** Of parameters that are made later. */
+  seed?: number;
+  /** Tensors that are read too where the checkpoint has them. */
+  optional?: ReadonlyMap<string, number[]>;
+}
+
 /**
  * Reads the tensors of `robertaShapes` from a checkpoint, whose names may have a prefix ('roberta.'), as 32-bit floats.
  * @throws UserError naming the file and the tensors that are missing or of another shape.
@@ -135,7 +167,7 @@ export async function readRobertaConfig(folder: string): Promise<RobertaConfig> 
 export async function readRobertaWeights(
   path: string,
   config: RobertaConfig,
-  { trainable = false } = {},
+  { trainable = false, seed, optional = new Map() }: ReadWeightsOptions = {},
 ): Promise<Parameters> {
   const shapes = robertaShapes(config);
   const { entries } = await readSafetensorsHeader(path);
@@ -147,15 +179,16 @@ export async function readRobertaWeights(
     throw new UserError(
       `${path}: ${missing.length} tensors of a RoBERTa model are missing: ${abridge(missing)}`,
     );
-  const file = await readSafetensors(path, {
-    only: (name) => name.startsWith(prefix) && shapes.has(name.slice(prefix.length)),
-    float32: true,
-  });
-  const parameters = new Parameters();
-  for (const [name, shape] of shapes) {
-    const values = asFloat32(requireTensor(file, prefix + name, shape), `${path}: tensor '${prefix + name}'`);
+  // Heads stand beside the encoder, not below its prefix.
+  const wanted = new Map([...shapes].map(([name, shape]) => [prefix + name, { name, shape }]));
+  for (const [name, shape] of optional)
+    for (const stored of [prefix + name, name]) if (names.has(stored)) wanted.set(stored, { name, shape });
+  const file = await readSafetensors(path, { only: (name) => wanted.has(name), float32: true });
+  const parameters = new Parameters({ seed });
+  for (const [stored, { name, shape }] of wanted) {
+    const values = asFloat32(requireTensor(file, stored, shape), `${path}: tensor '${stored}'`);
     parameters.create(name, shape, values, { trainable });
-    file.tensors.delete(prefix + name);
+    file.tensors.delete(stored);
   }
   return parameters;
 }

@@ -11,6 +11,9 @@ export interface TextTokenizer {
   /** Ids of a text, cut to `maxTokens` of which the last is `</s>`. */
   encode(text: string, maxTokens: number): number[];
   padId: number;
+  maskId: number;
+  /** `<s>`, `<pad>`, `</s>`. */
+  special: ReadonlySet<number>;
   /** One more than the largest id. */
   size: number;
   /** The files it was read from. */
@@ -34,15 +37,20 @@ export async function loadTokenizer(folder: string): Promise<TextTokenizer> {
   const definition =
     names.length === 1 ? await readJson<object>(files[0]) : await fromVocabulary(files[0], files[1]);
   try {
-    return wrap(new Tokenizer(definition, {}), files);
+    return makeTokenizer(definition, files);
   } catch (error) {
     throw new UserError(`${files.join(' and ')}: not a usable tokenizer: ${messageOf(error)}`);
   }
 }
 
-function wrap(tokenizer: Tokenizer, files: string[]): TextTokenizer {
-  const padId = tokenizer.token_to_id('<pad>');
-  if (padId === undefined) throw new Error('the token <pad> is missing');
+/** A tokenizer from what tokenizer.json says. @param files where that was read */
+export function makeTokenizer(definition: object, files: string[]): TextTokenizer {
+  const tokenizer = new Tokenizer(definition, {});
+  const [padId, maskId] = ['<pad>', '<mask>'].map((token) => {
+    const id = tokenizer.token_to_id(token);
+    if (id === undefined) throw new Error(`the token ${token} is missing`);
+    return id;
+  });
   const [start, end, ...rest] = tokenizer.encode('').ids;
   if (end === undefined || rest.length)
     throw new Error(`an empty text is ${[start, end, ...rest]}, not <s> </s>`);
@@ -50,6 +58,8 @@ function wrap(tokenizer: Tokenizer, files: string[]): TextTokenizer {
   for (const id of tokenizer.get_vocab().values()) size = Math.max(size, id + 1);
   return {
     padId,
+    maskId,
+    special: new Set([start, padId, end]),
     size,
     files,
     encode(text, maxTokens) {

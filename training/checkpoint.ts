@@ -11,6 +11,8 @@ import type { Optimizer, Parameters } from '../engine/index.ts';
 /** One epoch's line of metrics.jsonl. */
 export interface EpochRecord {
   epoch: number;
+  /** Optimizer steps, where records are not one an epoch. */
+  step?: number;
   loss: number;
   valid: Record<string, number>;
   trainSeconds: number;

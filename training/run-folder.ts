@@ -85,7 +85,7 @@ export class RunFolder {
     for (const name of await readdir(this.path)) if (name.endsWith('.tmp')) await rm(this.file(name));
     await writeFileAtomic(this.file('metrics.jsonl'), records.map((r) => `${JSON.stringify(r)}\n`).join(''));
     const events = new EventsWriter(this.file(EVENTS_FILE));
-    await events.truncateAfter(records.length);
+    await events.truncateAfter(records.length ? stepOf(records[records.length - 1]) : 0);
     events.close();
   }
 
@@ -93,10 +93,10 @@ export class RunFolder {
     await writeFileAtomic(this.file('curve.svg'), learningCurve(records, metric, best.epoch));
   }
 
-  /** Writes ranks and result: a folder that has the result is finished. */
-  async finish(result: unknown, ranks: TestRanks): Promise<void> {
+  /** Writes ranks, where there are some, and the result: a folder that has the result is finished. */
+  async finish(result: unknown, ranks?: TestRanks): Promise<void> {
     await this.requireOwned();
-    await writeRanks(this.file(RANKS_FILE), ranks);
+    if (ranks) await writeRanks(this.file(RANKS_FILE), ranks);
     await writeFileAtomic(this.file('result.json'), `${JSON.stringify(result, null, 2)}\n`);
     await rm(this.file(OWNER_FILE));
   }
@@ -106,11 +106,15 @@ export class RunFolder {
   }
 }
 
-function writeEvents(events: EventsWriter, { epoch, loss, valid, learningRate }: EpochRecord): void {
+/** Where a record stands in TensorBoard's series. */
+const stepOf = ({ epoch, step }: EpochRecord) => step ?? epoch;
+
+function writeEvents(events: EventsWriter, record: EpochRecord): void {
   const now = Date.now() / 1000;
-  events.scalar('train/loss', loss, epoch, now);
-  events.scalar('train/learning_rate', learningRate, epoch, now);
-  for (const [name, value] of Object.entries(valid)) events.scalar(`valid/${name}`, value, epoch, now);
+  const step = stepOf(record);
+  events.scalar('train/loss', record.loss, step, now);
+  events.scalar('train/learning_rate', record.learningRate, step, now);
+  for (const [name, value] of Object.entries(record.valid)) events.scalar(`valid/${name}`, value, step, now);
 }
 
 /** Two runs in one second get names of their own. */

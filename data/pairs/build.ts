@@ -7,9 +7,9 @@ import { UserError } from '../../common/errors.ts';
 import { explainFileError, replaceAtomically } from '../../common/files.ts';
 import type { Progress } from '../../common/progress.ts';
 import { sortFiles } from '../readers/amazon.ts';
-import { readMetadata } from '../readers/metadata.ts';
+import { forEachItem } from '../readers/items.ts';
 import { forEachReview, type Review } from '../readers/reviews.ts';
-import { BadRows, Interner, type SplitName, splitNames } from '../table.ts';
+import { BadRows, type SplitName, splitNames } from '../table.ts';
 import { cleanText, type ItemFields, pretrainingText } from '../text.ts';
 import type { PairSettings } from './settings.ts';
 
@@ -80,7 +80,9 @@ export async function buildPairs(
         report.domains[domain] = (report.domains[domain] ?? 0) + total(report) - before;
       }
       if (!report.pairs.train)
-        throw new UserError(`no pair to train on is left of ${report.reviews} reviews: ${inWords(report.dropped)}`);
+        throw new UserError(
+          `no pair to train on is left of ${report.reviews} reviews: ${inWords(report.dropped)}`,
+        );
     } finally {
       file.close();
     }
@@ -109,18 +111,21 @@ async function addFolder(
   add: (review: Review, metadata: string, split: SplitName) => void,
 ): Promise<void> {
   const { reviews, metadata } = await filesOf(folder);
-  const wanted = new Interner();
+  const wanted = new Set<string>();
   const embedded = new Map<string, string>();
   for (const path of reviews)
     await forEachReview(path, progress, new BadRows(), (review) => {
       if (problemOf(review, settings)) return;
-      wanted.id(review.item);
+      wanted.add(review.item);
       if (review.product && !embedded.has(review.item))
         embedded.set(review.item, itemText(review.product, settings));
     });
-  const { texts } = metadata.length
-    ? await readMetadata(metadata, wanted, (item) => itemText(item, settings), bad, progress)
-    : { texts: embedded };
+  const texts = metadata.length ? new Map<string, string>() : embedded;
+  for (const path of metadata)
+    await forEachItem(path, progress, bad, (id, item) => {
+      // Of several rows of an item the first counts.
+      if (wanted.has(id) && !texts.has(id)) texts.set(id, itemText(item, settings));
+    });
   const known = new Set<string>();
   for (const path of reviews) {
     await forEachReview(path, progress, bad, (review) => {

@@ -41,7 +41,8 @@ export async function forEachPair(
     if (pair.review.trim() && pair.metadata.trim()) use(pair);
     else empty++;
   });
-  if (!read) throw new UserError(`${path}: the file is empty; a header line with review and metadata was expected`);
+  if (!read)
+    throw new UserError(`${path}: the file is empty; a header line with review and metadata was expected`);
   return empty;
 }
 

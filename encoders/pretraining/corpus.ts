@@ -42,7 +42,7 @@ function grown<A extends Uint16Array | Int32Array | Float64Array>(array: A, leas
 /** Tokenized pairs of one split. */
 export interface PairTokens {
   reviews: TokenStore;
-  /** Each item's text once. */
+  /** Each item's text once, items of other splits included. */
   items: TokenStore;
   /** [pairs] which of `items` a review is about. */
   itemOf: Int32Array;

@@ -73,5 +73,10 @@ export function maskedVectors(
 ): tf.Tensor2D {
   const hidden = encodeTokens(parameters, config, batch, { training, positions: 'all' });
   const wanted = tf.gather(hidden, positions) as tf.Tensor2D;
-  return norm(parameters, 'lm_head.layer_norm', gelu(dense(parameters, 'lm_head.dense', wanted)), config.epsilon);
+  return norm(
+    parameters,
+    'lm_head.layer_norm',
+    gelu(dense(parameters, 'lm_head.dense', wanted)),
+    config.epsilon,
+  );
 }

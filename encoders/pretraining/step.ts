@@ -64,11 +64,16 @@ export class PretrainingStep {
     this.#options = options;
     const { parameters, config, heads, objective, device } = options;
     const shared = { parameters, device, sessions: SESSIONS };
-    const vectorsOf = (inputs: Inputs) => contrastVectors(parameters, config, tokenBatch(inputs), heads, true);
+    const vectorsOf = (inputs: Inputs) =>
+      contrastVectors(parameters, config, tokenBatch(inputs), heads, true);
     const contrast = (inputs: Inputs) => contrastiveLoss(inputs, objective.temperature);
     this.#whole = compileGradients((inputs) => contrast({ ...inputs, vectors: vectorsOf(inputs) }), shared);
     this.#encode = compile((inputs) => ({ vectors: vectorsOf(inputs) }), shared);
-    this.#contrast = compileGradients(contrast, { parameters: new Parameters(), device, inputs: ['vectors'] });
+    this.#contrast = compileGradients(contrast, {
+      parameters: new Parameters(),
+      device,
+      inputs: ['vectors'],
+    });
     this.#encodeBackward = compileGradients(
       ({ gradient, ...inputs }) => tf.sum(tf.mul(vectorsOf(inputs), gradient)) as tf.Scalar,
       { ...shared, accumulate: true },
@@ -130,7 +135,13 @@ export class PretrainingStep {
   /** Masked language modelling, part by part: its loss is a sum over tokens. */
   async #runMasked({ feeds }: Parts, randomness: Randomness, random: Random): Promise<number> {
     const { objective, vocabulary } = this.#options;
-    const { masked, total } = maskParts(feeds, vocabulary, objective.mlmProbability, random, objective.mlmWeight);
+    const { masked, total } = maskParts(
+      feeds,
+      vocabulary,
+      objective.mlmProbability,
+      random,
+      objective.mlmWeight,
+    );
     let sum = 0;
     for (const [part, inputs] of masked.entries()) {
       // Other draws than those of the same part's contrastive pass.
@@ -180,7 +191,9 @@ export function maskedLoss(
   const hidden = maskedVectors(parameters, config, tokenBatch(inputs), positions, training);
   const words = parameters.get('embeddings.word_embeddings.weight').variable as tf.Tensor as tf.Tensor2D;
   const bias = parameters.get('lm_head.bias').variable as tf.Tensor as tf.Tensor1D;
-  return linearCrossEntropy(hidden, words, inputs.target as tf.Tensor1D, inputs.weight as tf.Tensor1D, { bias });
+  return linearCrossEntropy(hidden, words, inputs.target as tf.Tensor1D, inputs.weight as tf.Tensor1D, {
+    bias,
+  });
 }
 
 /** Masks every part's tokens; weights make the loss `scale` times the mean over all masked tokens. */

@@ -1,7 +1,7 @@
 import { UserError } from '../../common/errors.ts';
 import type { Progress } from '../../common/progress.ts';
 import { forEachPair, type Pair } from '../../data/pairs/index.ts';
-import { type SplitName, splitNames } from '../../data/table.ts';
+import { GrowingArray, type SplitName, splitNames } from '../../data/table.ts';
 import { BpeTrainer } from '../../encoders/bpe-training.ts';
 import { type PairTokens, TokenStore } from '../../encoders/pretraining/corpus.ts';
 import { robertaTokenizer, type TextTokenizer } from '../../encoders/tokenizer.ts';
@@ -44,7 +44,10 @@ export async function readCorpus(
   maxTokens: number,
   progress: Progress,
 ): Promise<{ corpus: Corpus; report: CorpusReport }> {
-  const gathering = Object.fromEntries(splitNames.map((split) => [split, new Gathering(tokenizer, maxTokens)]));
+  const items = new Items(tokenizer, maxTokens);
+  const gathering = Object.fromEntries(
+    splitNames.map((split) => [split, new Gathering(tokenizer, maxTokens, items)]),
+  );
   let empty = await forEachPair(path, progress, (pair) => {
     if (!gathering[pair.split].add(pair)) empty++;
   });
@@ -60,48 +63,73 @@ export async function readCorpus(
       );
   const report = {
     pairs: Object.fromEntries(splitNames.map((s) => [s, corpus[s].itemOf.length])) as CorpusReport['pairs'],
-    items: count((s) => corpus[s].items.count),
-    tokens: count((s) => gathering[s].tokens),
+    items: items.store.count,
+    tokens: items.tokens + count((s) => gathering[s].tokens),
     empty,
   };
   return { corpus, report };
 }
 
-/** Gathers the pairs of one split. */
-class Gathering {
+/** The items' texts, each once; all splits number them alike. */
+class Items {
+  readonly store: TokenStore;
   readonly #tokenizer: TextTokenizer;
   readonly #maxTokens: number;
-  readonly #reviews: TokenStore;
-  readonly #items: TokenStore;
   readonly #known = new Map<string, number>();
-  readonly #itemOf: number[] = [];
   tokens = 0;
 
   constructor(tokenizer: TextTokenizer, maxTokens: number) {
     this.#tokenizer = tokenizer;
     this.#maxTokens = maxTokens;
+    this.store = new TokenStore(tokenizer.size);
+  }
+
+  /** The number of an item, -1 where its text has no tokens. */
+  number(item: string, metadata: string): number {
+    const known = this.#known.get(item);
+    if (known !== undefined) return known;
+    const ids = this.#tokenizer.encode(metadata, this.#maxTokens);
+    const number = isText(ids) ? this.store.count : -1;
+    this.#known.set(item, number);
+    if (number < 0) return number;
+    this.store.push(ids);
+    this.tokens += ids.length;
+    return number;
+  }
+}
+
+/** `<s>` and `</s>` alone are no text. */
+const isText = (ids: readonly number[]) => ids.length > 2;
+
+/** Gathers the pairs of one split. */
+class Gathering {
+  readonly #tokenizer: TextTokenizer;
+  readonly #maxTokens: number;
+  readonly #items: Items;
+  readonly #reviews: TokenStore;
+  readonly #itemOf = GrowingArray.int32();
+  tokens = 0;
+
+  constructor(tokenizer: TextTokenizer, maxTokens: number, items: Items) {
+    this.#tokenizer = tokenizer;
+    this.#maxTokens = maxTokens;
+    this.#items = items;
     this.#reviews = new TokenStore(tokenizer.size);
-    this.#items = new TokenStore(tokenizer.size);
   }
 
   /** False for a pair one of whose texts has no tokens. */
   add({ item, review, metadata }: Pair): boolean {
     const ids = this.#tokenizer.encode(review, this.#maxTokens);
-    const known = this.#known.get(item);
-    const itemIds = known === undefined ? this.#tokenizer.encode(metadata, this.#maxTokens) : undefined;
-    // <s> and </s> alone are no text.
-    if (ids.length <= 2 || (itemIds && itemIds.length <= 2)) return false;
-    if (itemIds) {
-      this.#known.set(item, this.#items.count);
-      this.#items.push(itemIds);
-    }
-    this.#itemOf.push(known ?? this.#items.count - 1);
+    if (!isText(ids)) return false;
+    const number = this.#items.number(item, metadata);
+    if (number < 0) return false;
+    this.#itemOf.push(number);
     this.#reviews.push(ids);
-    this.tokens += ids.length + (itemIds?.length ?? 0);
+    this.tokens += ids.length;
     return true;
   }
 
   pairs(): PairTokens {
-    return { reviews: this.#reviews, items: this.#items, itemOf: Int32Array.from(this.#itemOf) };
+    return { reviews: this.#reviews, items: this.#items.store, itemOf: this.#itemOf.toArray() };
   }
 }

@@ -34,20 +34,22 @@ export class Evaluator {
     };
     this.#trained = compile(encode(heads), shared);
     this.#used = compile(encode({ ...heads, pooler: 'none' }), shared);
-    this.#contrast = compile((inputs) => ({ loss: contrastiveLoss(inputs, objective.temperature) }), { device });
+    this.#contrast = compile((inputs) => ({ loss: contrastiveLoss(inputs, objective.temperature) }), {
+      device,
+    });
     this.#mlm = compile((inputs) => ({ loss: maskedLoss(parameters, config, inputs, false) }), shared);
   }
 
   /**
-   * Losses of the objective's parts, and how well reviews find their items among `candidates` (the split's own items by
-   * default): 'contrastive_loss', 'mlm_loss', 'mrr', 'recall@10', 'ndcg@100'.
+   * Losses of the objective's parts, and how well reviews find their items among those of the same pairs, or all:
+   * 'contrastive_loss', 'mlm_loss', 'mrr', 'recall@10', 'ndcg@100'.
    */
-  async evaluate(pairs: PairTokens, check: () => void): Promise<Metrics> {
+  async evaluate(pairs: PairTokens, candidates: 'own' | 'all', check: () => void): Promise<Metrics> {
     const { objective } = this.#options;
     return {
       ...(objective.contrastive && { contrastive_loss: await this.#contrastiveLoss(pairs, check) }),
       ...(objective.mlmWeight > 0 && { mlm_loss: await this.#maskedLoss(pairs, check) }),
-      ...(await this.retrieve(pairs, [pairs.items], check)),
+      ...(await this.#retrieve(pairs, candidates, check)),
     };
   }
 
@@ -68,9 +70,9 @@ export class Evaluator {
   }
 
   /** Mean over masked tokens, the same ones at every evaluation. */
-  async #maskedLoss({ reviews, items }: PairTokens, check: () => void): Promise<number> {
+  async #maskedLoss({ reviews, items, itemOf }: PairTokens, check: () => void): Promise<number> {
     const { rows, config, vocabulary, objective } = this.#options;
-    const texts = [...textsOf(reviews), ...textsOf(items)];
+    const texts = [...textsOf(reviews), ...distinct(itemOf).map((item) => items.get(item))];
     const { feeds } = partsOf(texts, Math.min(rows, texts.length), config.padId);
     const { masked } = maskParts(feeds, vocabulary, objective.mlmProbability, seeded('validation masks'), 1);
     let sum = 0;
@@ -81,18 +83,39 @@ export class Evaluator {
     return sum;
   }
 
-  /** Reviews as queries for their own items among all of `candidates`, the pairs' own items first. Cosine. */
-  async retrieve(pairs: PairTokens, candidates: readonly TokenStore[], check: () => void): Promise<Metrics> {
-    const queries = await this.#encode(this.#used, textsOf(pairs.reviews), check);
-    const items = await this.#encode(this.#used, candidates.flatMap(textsOf), check);
-    const ranks = await rankOwn(queries, items, pairs.itemOf, this.#options.device);
-    const count = items.shape[0];
-    const metrics = rankMetrics(ranks, [10, 100, count]);
-    return { mrr: metrics[`mrr@${count}`], 'recall@10': metrics['recall@10'], 'ndcg@100': metrics['ndcg@100'] };
+  /** Reviews as queries for their own items, by cosine. */
+  async #retrieve(
+    { reviews, items, itemOf }: PairTokens,
+    candidates: 'own' | 'all',
+    check: () => void,
+  ): Promise<Metrics> {
+    const numbers = candidates === 'own' ? distinct(itemOf) : [...Array(items.count).keys()];
+    const place = new Map(numbers.map((item, i) => [item, i]));
+    const own = itemOf.map((item) => place.get(item)!);
+    const queries = await this.#encode(this.#used, textsOf(reviews), check);
+    const keys = await this.#encode(
+      this.#used,
+      numbers.map((item) => items.get(item)),
+      check,
+    );
+    const metrics = rankMetrics(await rankOwn(queries, keys, own, this.#options.device), [
+      10,
+      100,
+      numbers.length,
+    ]);
+    return {
+      mrr: metrics[`mrr@${numbers.length}`],
+      'recall@10': metrics['recall@10'],
+      'ndcg@100': metrics['ndcg@100'],
+    };
   }
 
   /** [texts, hidden], each of length one. */
-  async #encode(encode: Compiled, texts: readonly ArrayLike<number>[], check: () => void): Promise<HostTensor> {
+  async #encode(
+    encode: Compiled,
+    texts: readonly ArrayLike<number>[],
+    check: () => void,
+  ): Promise<HostTensor> {
     const { rows, config } = this.#options;
     const d = config.hiddenSize;
     const { feeds, row } = partsOf(texts, Math.min(rows, texts.length), config.padId);
@@ -113,3 +136,4 @@ export class Evaluator {
 }
 
 const textsOf = (store: TokenStore) => Array.from({ length: store.count }, (_, i) => store.get(i));
+const distinct = (items: Int32Array) => [...new Set(items)];

@@ -5,7 +5,9 @@ const rate = z.number().min(0).lt(1);
 
 /** Settings of `rec pretrain`. */
 export const pretrainingSettings = z.strictObject({
-  pairs: z.string().describe('a file of `rec data pairs`, or tab-separated with the columns review and metadata'),
+  pairs: z
+    .string()
+    .describe('a file of `rec data pairs`, or tab-separated with the columns review and metadata'),
   init: z
     .string()
     .default('scratch')
@@ -18,7 +20,11 @@ export const pretrainingSettings = z.strictObject({
       heads: z.int().positive().default(4),
       hiddenSize: z.int().positive().default(256),
       innerSize: z.int().positive().default(1024),
-      vocabSize: z.int().positive().default(8192).describe('of the byte-level BPE that is learned from the pairs'),
+      vocabSize: z
+        .int()
+        .positive()
+        .default(8192)
+        .describe('of the byte-level BPE that is learned from the pairs'),
       maxPositions: z.int().min(8).default(514).describe('two more than the longest text in tokens'),
       dropout: rate.default(0.1).describe('of hidden states and attention weights'),
     })
@@ -27,7 +33,10 @@ export const pretrainingSettings = z.strictObject({
     .describe('a model made from scratch; a checkpoint brings its own'),
   objective: z
     .strictObject({
-      contrastive: z.boolean().default(true).describe('false for masked language modelling alone (BLaIR-MLM)'),
+      contrastive: z
+        .boolean()
+        .default(true)
+        .describe('false for masked language modelling alone (BLaIR-MLM)'),
       temperature: z.number().positive().default(0.05),
       mlmWeight: z.number().nonnegative().default(0.1).describe('lambda of masked language modelling'),
       mlmProbability: z.number().gt(0).lt(1).default(0.15).describe('share of the tokens that is masked'),
@@ -40,10 +49,16 @@ export const pretrainingSettings = z.strictObject({
     .prefault({}),
   train: z
     .strictObject({
-      batchSize: z.int().min(2).default(768).describe('pairs a step; the others of a batch are its negatives'),
+      batchSize: z
+        .int()
+        .min(2)
+        .default(768)
+        .describe('pairs a step; the others of a batch are its negatives'),
       epochs: z.int().positive().default(1),
       learningRate: z.number().positive().default(5e-5),
-      warmup: rate.default(0).describe('share of the steps in which the learning rate rises; then it falls to zero'),
+      warmup: rate
+        .default(0)
+        .describe('share of the steps in which the learning rate rises; then it falls to zero'),
       weightDecay: z.number().nonnegative().default(0),
       clipNorm: z.number().nonnegative().default(1).describe('largest norm of the gradients; 0 for any'),
       maxTokens: z.int().min(3).default(64).describe('texts are cut to so many tokens'),
@@ -52,7 +67,9 @@ export const pretrainingSettings = z.strictObject({
         .int()
         .positive()
         .default(4096)
-        .describe('memory of a step beside the model; batches that need more go part by part (gradient caching)'),
+        .describe(
+          'memory of a step beside the model; batches that need more go part by part (gradient caching)',
+        ),
       evalSteps: z.int().nonnegative().default(0).describe('steps between validations; 0: one an epoch'),
       checkpointSeconds: z.number().nonnegative().default(300),
     })

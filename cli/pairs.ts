@@ -1,0 +1,39 @@
+import type { CommandModule } from 'yargs';
+import type { PairsReport } from '../data/pairs/index.ts';
+import { job } from './job.ts';
+import { configOptions, outputOptions, text } from './options.ts';
+import { printResult } from './output.ts';
+import { pairsAsText } from './summary.ts';
+
+interface Arguments {
+  folders: string[];
+  out: string;
+  config?: string;
+  set: string[];
+  json: boolean;
+  quiet: boolean;
+}
+
+/** `rec data pairs`: pretraining pairs of raw reviews. */
+export const pairs: CommandModule<object, Arguments> = {
+  command: 'pairs <folders..>',
+  describe: 'build pretraining pairs (review, item metadata) from folders of raw reviews, one domain each',
+  builder: (yargs) =>
+    yargs
+      .positional('folders', { type: 'string', array: true, describe: 'folders with reviews and metadata' })
+      .options({
+        out: { ...text('the file to write; zipped where it ends in .gz'), default: 'pairs.tsv.gz' },
+        config: configOptions.config,
+        set: configOptions.set,
+        ...outputOptions,
+      }) as never,
+  async handler({ folders, out, config, set, json, quiet }) {
+    const report = (await job(
+      new URL('./jobs.ts', import.meta.url),
+      'buildPretrainingPairs',
+      { folders, out, config, set },
+      quiet,
+    )) as PairsReport;
+    printResult(report, json, () => pairsAsText(report));
+  },
+};

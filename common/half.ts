@@ -1,0 +1,30 @@
+/**
+ * Half-precision floats (IEEE 754 binary16) as their 16 raw bits, rounded to the nearest, ties to even. Numbers from 65,520
+ * on become infinite.
+ */
+export function toFloat16(values: Float32Array): Uint16Array {
+  const bits = new Uint32Array(values.buffer, values.byteOffset, values.length);
+  return Uint16Array.from(bits, half);
+}
+
+function half(bits: number): number {
+  const sign = (bits >>> 16) & 0x8000;
+  const magnitude = bits & 0x7fffffff;
+  if (magnitude > 0x7f800000) return sign | 0x7e00;
+  // From 65,520 on.
+  if (magnitude >= 0x477ff000) return sign | 0x7c00;
+  // Below 2^-14: a multiple of 2^-24.
+  if (magnitude < 0x38800000) return sign | subnormal(magnitude);
+  const rebased = magnitude - 0x38000000;
+  return sign | ((rebased + 0xfff + ((rebased >>> 13) & 1)) >>> 13);
+}
+
+function subnormal(magnitude: number): number {
+  const shift = 126 - (magnitude >>> 23);
+  if (shift > 24) return 0;
+  const mantissa = (magnitude & 0x7fffff) | 0x800000;
+  const kept = mantissa >>> shift;
+  const rest = mantissa & ((1 << shift) - 1);
+  const middle = 1 << (shift - 1);
+  return kept + (rest > middle || (rest === middle && (kept & 1) === 1) ? 1 : 0);
+}
