@@ -4,6 +4,7 @@ import {
   encodeTokens,
   norm,
   normaliseVectors,
+  type Pooling,
   poolTokens,
   type RobertaConfig,
   robertaShapes,
@@ -12,7 +13,9 @@ import {
 
 /** What stands on top of the encoder while it is pretrained. */
 export interface Heads {
-  /** 'tanh' puts a dense layer and tanh over the CLS vector, as the official code does; it is not used afterwards. */
+  /** Which vector stands for a text. */
+  pooling: Pooling;
+  /** 'tanh' puts a dense layer and tanh over that vector, as the official code does; it is not used afterwards. */
   pooler: 'tanh' | 'none';
   /** The head that predicts masked tokens. */
   lm: boolean;
@@ -46,16 +49,16 @@ export function createMissing(parameters: Parameters, shapes: ReadonlyMap<string
   }
 }
 
-/** Vectors that are compared in training: CLS, its head, length one. [batch, hidden] */
+/** Vectors that are compared in training: pooled, through the head, of length one. [batch, hidden] */
 export function contrastVectors(
   parameters: Parameters,
   config: RobertaConfig,
   batch: TokenBatch,
-  { pooler }: Heads,
+  { pooling, pooler }: Heads,
   training: boolean,
 ): tf.Tensor2D {
-  const cls = poolTokens(parameters, config, batch, 'cls', training);
-  const vectors = pooler === 'tanh' ? tf.tanh(dense(parameters, 'pooler.dense', cls)) : cls;
+  const pooled = poolTokens(parameters, config, batch, pooling, training);
+  const vectors = pooler === 'tanh' ? tf.tanh(dense(parameters, 'pooler.dense', pooled)) : pooled;
   return normaliseVectors(vectors as tf.Tensor2D, 'l2');
 }
 

@@ -114,6 +114,7 @@ export async function resumePretraining(
 }
 
 const headsOf = ({ objective }: PretrainingSettings): Heads => ({
+  pooling: objective.pooling,
   pooler: objective.contrastive ? objective.pooler : 'none',
   lm: objective.mlmWeight > 0,
 });

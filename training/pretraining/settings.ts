@@ -40,10 +40,14 @@ export const pretrainingSettings = z.strictObject({
       temperature: z.number().positive().default(0.05),
       mlmWeight: z.number().nonnegative().default(0.1).describe('lambda of masked language modelling'),
       mlmProbability: z.number().gt(0).lt(1).default(0.15).describe('share of the tokens that is masked'),
+      pooling: z
+        .enum(['cls', 'mean'])
+        .default('cls')
+        .describe('the vector of a text: of its first token, or the mean of its tokens'),
       pooler: z
         .enum(['tanh', 'none'])
         .default('tanh')
-        .describe('a dense layer and tanh over CLS during training, which is dropped afterwards'),
+        .describe('a dense layer and tanh over that vector during training, which is dropped afterwards'),
     })
     .refine(({ contrastive, mlmWeight }) => contrastive || mlmWeight > 0, 'nothing is left to train on')
     .prefault({}),
