@@ -1,6 +1,6 @@
 import { UserError } from '../../common/errors.ts';
 import type { Feeds } from '../../engine/index.ts';
-import type { RobertaConfig } from '../roberta-model.ts';
+import { longestText, type RobertaConfig } from '../roberta-model.ts';
 
 /** Sequences of one step, in parts of like length. */
 export interface Parts {
@@ -17,15 +17,16 @@ const LENGTH_STEP = 16;
  * Sorts sequences by length into parts of `rows` rows, each padded only to its own longest. Rows that fill the last part
  * are all padding.
  */
-export function partsOf(sequences: readonly ArrayLike<number>[], rows: number, padId: number): Parts {
+export function partsOf(sequences: readonly ArrayLike<number>[], rows: number, config: RobertaConfig): Parts {
   const order = [...sequences.keys()].sort((a, b) => sequences[b].length - sequences[a].length || a - b);
   const row = new Int32Array(sequences.length);
   const feeds: Feeds[] = [];
   for (let first = 0; first < order.length; first += rows) {
     const part = order.slice(first, first + rows);
-    const length = LENGTH_STEP * Math.ceil(sequences[part[0]].length / LENGTH_STEP);
+    const longest = LENGTH_STEP * Math.ceil(sequences[part[0]].length / LENGTH_STEP);
+    const length = Math.min(longest, longestText(config));
     const shape = [rows, length];
-    const ids = new Int32Array(rows * length).fill(padId);
+    const ids = new Int32Array(rows * length).fill(config.padId);
     const mask = new Float32Array(rows * length);
     part.forEach((s, r) => {
       ids.set(sequences[s], r * length);

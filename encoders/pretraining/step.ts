@@ -93,7 +93,7 @@ export class PretrainingStep {
   ): Promise<Losses> {
     const { parameters, config, objective, rows } = this.#options;
     const sequences = [...reviews, ...metadata];
-    const parts = partsOf(sequences, Math.min(rows, sequences.length), config.padId);
+    const parts = partsOf(sequences, Math.min(rows, sequences.length), config);
     const pairs = pairFeeds(parts, reviews.length);
     const losses: Losses = {};
     if (objective.contrastive && parts.feeds.length === 1) {

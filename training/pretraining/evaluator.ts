@@ -73,7 +73,7 @@ export class Evaluator {
   async #maskedLoss({ reviews, items, itemOf }: PairTokens, check: () => void): Promise<number> {
     const { rows, config, vocabulary, objective } = this.#options;
     const texts = [...textsOf(reviews), ...distinct(itemOf).map((item) => items.get(item))];
-    const { feeds } = partsOf(texts, Math.min(rows, texts.length), config.padId);
+    const { feeds } = partsOf(texts, Math.min(rows, texts.length), config);
     const { masked } = maskParts(feeds, vocabulary, objective.mlmProbability, seeded('validation masks'), 1);
     let sum = 0;
     for (const inputs of masked) {
@@ -118,7 +118,7 @@ export class Evaluator {
   ): Promise<HostTensor> {
     const { rows, config } = this.#options;
     const d = config.hiddenSize;
-    const { feeds, row } = partsOf(texts, Math.min(rows, texts.length), config.padId);
+    const { feeds, row } = partsOf(texts, Math.min(rows, texts.length), config);
     const perPart = feeds[0].ids.shape[0];
     const byRow = new Float32Array(feeds.length * perPart * d);
     for (const [part, tokens] of feeds.entries()) {
