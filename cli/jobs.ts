@@ -2,6 +2,7 @@ import { UsageError } from '../common/errors.ts';
 import type { Progress } from '../common/progress.ts';
 import { projectCatalogue } from '../configs/catalogue.ts';
 import type { ConfigOptions } from '../configs/options.ts';
+import { resolveData, resolveEncoding, resolvePairs } from '../configs/parts.ts';
 import {
   type Dataset,
   filesOnHub,
@@ -11,10 +12,9 @@ import {
   missingFiles,
   resolveSource,
 } from '../data/index.ts';
+import type { PairsReport } from '../data/pairs/index.ts';
 import { download, type HubDownload } from '../hub/index.ts';
 import type { DownloadRequest } from './download.ts';
-import { resolveData, resolveEncoding, resolvePairs } from '../configs/parts.ts';
-import type { PairsReport } from '../data/pairs/index.ts';
 import type { EncodeResult } from './encode.ts';
 
 // What the commands without a training run in the job's thread.

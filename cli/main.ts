@@ -7,8 +7,8 @@ import { evaluate } from './evaluate.ts';
 import { watchInterrupts } from './interrupt.ts';
 import { datasets, encoders, models } from './list.ts';
 import { endOnClosedPipe, reportFailure } from './output.ts';
-import { report } from './report.ts';
 import { pretrain } from './pretrain.ts';
+import { report } from './report.ts';
 import { run } from './run.ts';
 import { search } from './search.ts';
 import { sweep } from './sweep.ts';
@@ -69,7 +69,6 @@ function refuseRepeats(options: Record<string, unknown>, rec: Argv): true {
   const lists = ['_', ...(rec as unknown as ParsedOptions).getOptions().array];
   for (const [name, value] of Object.entries(options)) {
     if (Array.isArray(value) && !lists.includes(name)) {
-    if (Array.isArray(value) && name !== '_' && name !== 'set' && name !== 'folders') {
       throw new UsageError(`--${name} is given ${value.length} times: ${value.join(', ')}`);
     }
   }

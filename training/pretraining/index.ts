@@ -66,10 +66,8 @@ export async function runPretraining(
     basename(settings.pairs).replace(/\..*/, ''),
     options.recipe ?? basename(settings.init),
   ];
-  const folder = await RunFolder.create(
-    options.runs,
-    words,
-    hashJson(settings),
+  const folder = await RunFolder.make(options.runs, words, hashJson(settings));
+  await folder.begin(
     yaml,
     { pairs: { file: settings.pairs, sha256: hash, ...read.report } },
     environmentOf({ device: openDevice(settings.device, { threads }).name, threads }),
@@ -93,6 +91,7 @@ export async function resumePretraining(
     progress.note(`${folder.shown} is finished: this is its result`);
     return folder.readResult<PretrainingResult>();
   }
+  await folder.claim();
   const { settings } = resolvePretraining({
     set: [],
     config: folder.file('config.yaml'),
@@ -177,7 +176,10 @@ async function pretrain(
   const evaluator = new Evaluator(options, train.batchSize);
   const trainer = new PretrainingTrainer(settings, corpus.train, options, progress);
   const check = () => progress.check();
-  const save = () => saveCheckpoint(folder.last, parameters, trainer.state);
+  const save = async () => {
+    await folder.requireOwned();
+    await saveCheckpoint(folder.last, parameters, trainer.state);
+  };
   const { state } = trainer;
   try {
     if (resumed) {
@@ -194,6 +196,7 @@ async function pretrain(
     await trainer.run({
       validate: () => evaluator.evaluate(corpus.valid, 'own', check),
       async onRecord(record, improved) {
+        await folder.requireOwned();
         if (improved) await saveEncoder(encoder, parameters, settings.dtype);
         await folder.addEpoch(record);
         const { epoch, loss, valid, trainSeconds } = record;

@@ -60,7 +60,7 @@ test('15% of the tokens are chosen; of these 80% are masked, 10% replaced, 10% k
   assert.ok(Math.abs(fates.kept / count - 0.1) < 0.01);
   assert.ok(Math.abs(fates.replaced / count - 0.1) < 0.01);
   const chosen = new Set(positions.subarray(0, count));
-  masked.forEach((id, i) => assert.ok(chosen.has(i) || id === ids[i]));
+  for (const [i, id] of masked.entries()) assert.ok(chosen.has(i) || id === ids[i]);
   assert.not.equal(maskTokens(ids, vocabulary, 0.15, seeded(5)).positions, positions);
 });
 

@@ -240,7 +240,7 @@ test('parts hold every sequence once, padded to their own longest', () => {
     });
   });
   assert.is(rowsOf.length, 25);
-  all.forEach((text, i) => assert.equal(rowsOf[row[i]], text));
+  for (const [i, text] of all.entries()) assert.equal(rowsOf[row[i]], text);
   assert.ok(feeds.every(({ ids }, i) => i === 0 || ids.shape[1] <= feeds[i - 1].ids.shape[1]));
 });
 
