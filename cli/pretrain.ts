@@ -67,7 +67,7 @@ function refuseOthers({ runs: _runs, resume: _resume, set, ...others }: Pretrain
 }
 
 function pretrainingAsText(result: PretrainingResult): string {
-  const { encoder, model, pairs, epochs, valid, test, timing, run } = result;
+  const { encoder, objective, model, pairs, epochs, valid, test, timing, run } = result;
   const names = Object.keys({ ...valid, ...test });
   const row = (split: string, metrics: Record<string, number> = {}) => [
     split,
@@ -77,7 +77,7 @@ function pretrainingAsText(result: PretrainingResult): string {
     `${formatNumber(model.parameters)} parameters, ${formatNumber(pairs.pairs.train)} pairs, best at epoch ${epochs.best} of ${epochs.run}` +
       `, ${timing.pairsPerSecond} pairs/s, ${formatDuration(timing.totalSeconds)}`,
     table(['', ...names], [row('valid', valid), ...(test ? [row('test', test)] : [])]),
-    `encoder: ${encoder} (use it with --encoder roberta:${encoder})`,
+    `encoder: ${encoder} (use it with --encoder roberta:${encoder}${objective.pooling === 'mean' ? ' --set encoder.pooling=mean' : ''})`,
     `run: ${run}`,
   ];
   return lines.join('\n');

@@ -1,6 +1,6 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { mkdir, open, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { type FileHandle, mkdir, open, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { messageOf, UserError } from './errors.ts';
@@ -55,6 +55,19 @@ export function explainFileError(error: unknown, path: string): unknown {
   };
   if (!code || !(code in reasons)) return error;
   return new UserError(`${path}: ${reasons[code]} (${code})`, { cause: error });
+}
+
+/** Opens a file for reading while `use` works with it; errors name the path. */
+export async function withFile<T>(path: string, use: (file: FileHandle) => Promise<T>): Promise<T> {
+  let file: FileHandle | undefined;
+  try {
+    file = await open(path, 'r');
+    return await use(file);
+  } catch (error) {
+    throw explainFileError(error, path);
+  } finally {
+    await file?.close();
+  }
 }
 
 /** Reads a whole file; errors name the path. */

@@ -1,23 +1,10 @@
-import { type FileHandle, open } from 'node:fs/promises';
+import type { FileHandle } from 'node:fs/promises';
 import { messageOf, nearest, UserError } from './errors.ts';
-import { explainFileError, writeFileAtomic } from './files.ts';
+import { withFile, writeFileAtomic } from './files.ts';
 import { checkHeader, type DType, dtypes, type Entry } from './safetensors-header.ts';
+import { convertInto, readFully, readValues, type TensorValues } from './tensor-values.ts';
 
-/**
- * Values of one tensor, row-major. F16 and BF16 are kept as their 16 raw bits (Uint16Array) unless converted, BOOL as
- * 0 and 1.
- */
-export type TensorValues =
-  | Float64Array
-  | Float32Array
-  | BigInt64Array
-  | BigUint64Array
-  | Int32Array
-  | Uint32Array
-  | Int16Array
-  | Uint16Array
-  | Int8Array
-  | Uint8Array;
+export type { TensorValues };
 
 export interface Tensor {
   dtype: DType;
@@ -41,7 +28,6 @@ export interface ReadOptions {
 
 /** A header longer than this is refused, as by the format's reference implementation. */
 const maxHeaderBytes = 100_000_000;
-const blockBytes = 8 << 20;
 
 /**
  * Reads a .safetensors file, tensor by tensor, each straight into its own typed array. Everything that the header
@@ -55,11 +41,9 @@ export async function readSafetensors(path: string, options: ReadOptions = {}): 
     for (const entry of entries) {
       if (options.only && !options.only(entry.name)) continue;
       const at = dataStart + entry.start;
-      const convert = options.float32 && ['F16', 'BF16', 'F64'].includes(entry.dtype);
-      const data = convert
-        ? await readConverted(file, path, entry, at)
-        : await readRaw(file, path, entry, at);
-      tensors.set(entry.name, { dtype: convert ? 'F32' : entry.dtype, shape: entry.shape, data });
+      const count = (entry.end - entry.start) / dtypes[entry.dtype].BYTES_PER_ELEMENT;
+      const values = await readValues(file, path, entry.dtype, at, count, options.float32);
+      tensors.set(entry.name, { ...values, shape: entry.shape });
     }
     return { path, tensors, metadata };
   });
@@ -160,18 +144,6 @@ function sizeOf(shape: readonly number[]): number {
   return shape.reduce((product, n) => product * n, 1);
 }
 
-async function withFile<T>(path: string, use: (file: FileHandle) => Promise<T>): Promise<T> {
-  let file: FileHandle | undefined;
-  try {
-    file = await open(path, 'r');
-    return await use(file);
-  } catch (error) {
-    throw explainFileError(error, path);
-  } finally {
-    await file?.close();
-  }
-}
-
 async function readHeader(file: FileHandle, path: string) {
   const fail = (problem: string): UserError =>
     new UserError(`${path}: not a valid safetensors file: ${problem}`);
@@ -194,71 +166,4 @@ async function readHeader(file: FileHandle, path: string) {
   }
   const dataStart = 8 + bytes.length;
   return { ...checkHeader(text, size - dataStart, fail), dataStart };
-}
-
-async function readRaw(file: FileHandle, path: string, entry: Entry, at: number): Promise<TensorValues> {
-  const bytes = new Uint8Array(entry.end - entry.start);
-  await readFully(file, path, bytes, at);
-  return new dtypes[entry.dtype](bytes.buffer);
-}
-
-async function readConverted(
-  file: FileHandle,
-  path: string,
-  entry: Entry,
-  at: number,
-): Promise<Float32Array> {
-  const width = dtypes[entry.dtype].BYTES_PER_ELEMENT;
-  const bytes = entry.end - entry.start;
-  const out = new Float32Array(bytes / width);
-  for (let done = 0; done < bytes; done += blockBytes) {
-    const block = new Uint8Array(Math.min(blockBytes, bytes - done));
-    await readFully(file, path, block, at + done);
-    convertInto(out, done / width, entry.dtype, new dtypes[entry.dtype](block.buffer), entry.name);
-  }
-  return out;
-}
-
-/** Fills `bytes` from position `at`, in pieces, as one read may not exceed 2 GiB. */
-async function readFully(file: FileHandle, path: string, bytes: Uint8Array, at: number): Promise<void> {
-  for (let done = 0; done < bytes.length; ) {
-    const { bytesRead } = await file.read(bytes, done, Math.min(bytes.length - done, 1 << 28), at + done);
-    if (!bytesRead) throw new UserError(`${path}: ended at byte ${at + done} while it was read`);
-    done += bytesRead;
-  }
-}
-
-function convertInto(
-  out: Float32Array,
-  first: number,
-  dtype: DType,
-  values: TensorValues,
-  name: string,
-): void {
-  if (dtype === 'F32' || dtype === 'F64') out.set(values as Float64Array, first);
-  else if (dtype === 'F16') {
-    const table = halfTable();
-    for (let i = 0; i < values.length; i++) out[first + i] = table[values[i] as number];
-  } else if (dtype === 'BF16') {
-    const bits = new Uint32Array(out.buffer, out.byteOffset, out.length);
-    for (let i = 0; i < values.length; i++) bits[first + i] = (values[i] as number) << 16;
-  } else throw new UserError(`${name} holds ${dtype}, floating-point numbers were expected`);
-}
-
-let halves: Float32Array | undefined;
-
-/** The value of each of the 65,536 half-precision bit patterns (IEEE 754 binary16). */
-function halfTable(): Float32Array {
-  if (halves) return halves;
-  halves = new Float32Array(65536);
-  for (let bits = 0; bits < 65536; bits++) {
-    const sign = bits & 0x8000 ? -1 : 1;
-    const exponent = (bits >> 10) & 31;
-    const fraction = bits & 1023;
-    if (exponent === 31) halves[bits] = fraction ? Number.NaN : sign * Number.POSITIVE_INFINITY;
-    else
-      halves[bits] =
-        sign * (exponent ? (1 + fraction / 1024) * 2 ** (exponent - 15) : (fraction / 1024) * 2 ** -14);
-  }
-  return halves;
 }

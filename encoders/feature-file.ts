@@ -1,7 +1,6 @@
-import { open } from 'node:fs/promises';
 import { z } from 'zod';
 import { UsageError, UserError } from '../common/errors.ts';
-import { explainFileError, hashFile, hashJson, writeFileAtomic } from '../common/files.ts';
+import { hashFile, hashJson, withFile, writeFileAtomic } from '../common/files.ts';
 import { defineEncoder, type TextEncoder, type TextVectors } from './contract.ts';
 
 const blockBytes = 16 << 20;
@@ -97,18 +96,4 @@ async function readRows(
       await onRows(first, new Float32Array(bytes.buffer));
     }
   });
-}
-
-async function withFile<T>(
-  path: string,
-  use: (file: Awaited<ReturnType<typeof open>>) => Promise<T>,
-): Promise<T> {
-  const file = await open(path, 'r').catch((error) => {
-    throw explainFileError(error, path);
-  });
-  try {
-    return await use(file);
-  } finally {
-    await file.close();
-  }
 }

@@ -5,10 +5,14 @@ import { z } from 'zod';
 import { UserError } from '../common/errors.ts';
 import { cacheFolder, readJson } from '../common/files.ts';
 import { asFloat32, readSafetensors, readSafetensorsHeader, requireTensor } from '../common/safetensors.ts';
+import { readTorchFile, readTorchNames } from '../common/torch-file.ts';
 import { Parameters } from '../engine/index.ts';
 import { cachedSnapshot, type HubNeed, hubCache } from '../hub/index.ts';
 import { type RobertaConfig, robertaShapes } from './roberta-model.ts';
 import { tokenizerFiles } from './tokenizer.ts';
+
+/** The first of these that a folder has is read. */
+const weightsFiles = ['model.safetensors', 'pytorch_model.bin'] as const;
 
 /** Where a checkpoint was found, or what to get and where to put it. */
 export type Located = { folder: string } | { advice: string };
@@ -27,10 +31,10 @@ export async function locateCheckpoint(model: string, revision: string): Promise
   const complete = places.find((folder) => !missingFiles(folder).length);
   if (complete) return { folder: complete };
   const begun = places.find((folder) => isFolder(folder));
-  const found = begun ? ` ${begun} lacks ${missingFiles(begun).join(', ')}.${conversion(begun)}` : '';
+  const found = begun ? ` ${begun} lacks ${missingFiles(begun).join(', ')}.` : '';
   return {
     advice:
-      `the weights of ${model} are not at hand.${found} Get config.json, model.safetensors and tokenizer.json ` +
+      `the weights of ${model} are not at hand.${found} Get config.json, model.safetensors (or pytorch_model.bin) and tokenizer.json ` +
       `(or vocab.json and merges.txt) of https://huggingface.co/${model}/tree/${revision} and put them into ${own}, ` +
       `or run 'rec data download --encoder roberta:${model}' or 'hf download ${model}', which fetch them to ${hubCache()}; or name a folder that has them: --set encoder.model=FOLDER.`,
   };
@@ -43,7 +47,7 @@ export async function checkpointOnHub(model: string, revision: string): Promise<
   return {
     by: `the weights of ${model}`,
     repo: { type: 'model', name: model, revision },
-    files: ['config.json', 'model.safetensors', 'pytorch_model.bin', ...tokenizerFiles.flat()],
+    files: ['config.json', ...weightsFiles, ...tokenizerFiles.flat()],
     choose: (there) =>
       there.filter((file) => file !== 'pytorch_model.bin' || !there.includes('model.safetensors')),
     advice: 'advice' in found ? found.advice : '',
@@ -54,24 +58,20 @@ const isRepository = (model: string) => /^[\w-][\w.-]*\/[\w-][\w.-]*$/.test(mode
 
 function located(folder: string, subject: string): Located {
   const missing = missingFiles(folder);
-  return missing.length
-    ? { advice: `${subject} lacks ${missing.join(', ')}.${conversion(folder)}` }
-    : { folder };
+  return missing.length ? { advice: `${subject} lacks ${missing.join(', ')}.` } : { folder };
 }
 
 function missingFiles(folder: string): string[] {
   const lacks = (name: string) => !existsSync(join(folder, name));
-  const missing = ['config.json', 'model.safetensors'].filter(lacks);
-  const tokenizer = tokenizerFiles.some((set) => !set.some(lacks));
-  return tokenizer ? missing : [...missing, tokenizerFiles.map((set) => set.join(' and ')).join(' or ')];
+  const needed = [[['config.json']], weightsFiles.map((name) => [name]), tokenizerFiles];
+  return needed
+    .filter((sets) => !sets.some((set) => !set.some(lacks)))
+    .map((sets) => sets.map((set) => set.join(' and ')).join(' or '));
 }
 
-/** Some repositories bring PyTorch's pickled weights only. */
-function conversion(folder: string): string {
-  if (existsSync(join(folder, 'model.safetensors')) || !existsSync(join(folder, 'pytorch_model.bin')))
-    return '';
-  const load = `AutoModel.from_pretrained('${folder}').save_pretrained('${folder}')`;
-  return ` It has pytorch_model.bin, which is not read here; convert it: python -c "from transformers import AutoModel; ${load}".`;
+/** The file that holds a checkpoint's weights: safetensors, or what torch.save wrote. */
+export function weightsFile(folder: string): string {
+  return join(folder, weightsFiles.find((name) => existsSync(join(folder, name))) ?? weightsFiles[0]);
 }
 
 function isFolder(path: string): boolean {
@@ -160,6 +160,12 @@ export interface ReadWeightsOptions {
   optional?: ReadonlyMap<string, number[]>;
 }
 
+const safetensors = {
+  list: async (path: string) => (await readSafetensorsHeader(path)).entries.map(({ name }) => name),
+  read: readSafetensors,
+};
+const torchFile = { list: readTorchNames, read: readTorchFile };
+
 /**
  * Reads the tensors of `robertaShapes` from a checkpoint, whose names may have a prefix ('roberta.'), as 32-bit floats.
  * @throws UserError naming the file and the tensors that are missing or of another shape.
@@ -170,10 +176,10 @@ export async function readRobertaWeights(
   { trainable = false, seed, optional = new Map() }: ReadWeightsOptions = {},
 ): Promise<Parameters> {
   const shapes = robertaShapes(config);
-  const { entries } = await readSafetensorsHeader(path);
+  const { list, read } = path.endsWith('.safetensors') ? safetensors : torchFile;
+  const names = new Set(await list(path));
   const anchor = 'embeddings.word_embeddings.weight';
-  const prefix = entries.find(({ name }) => name.endsWith(anchor))?.name.slice(0, -anchor.length) ?? '';
-  const names = new Set(entries.map(({ name }) => name));
+  const prefix = [...names].find((name) => name.endsWith(anchor))?.slice(0, -anchor.length) ?? '';
   const missing = [...shapes.keys()].filter((name) => !names.has(prefix + name));
   if (missing.length)
     throw new UserError(
@@ -183,7 +189,7 @@ export async function readRobertaWeights(
   const wanted = new Map([...shapes].map(([name, shape]) => [prefix + name, { name, shape }]));
   for (const [name, shape] of optional)
     for (const stored of [prefix + name, name]) if (names.has(stored)) wanted.set(stored, { name, shape });
-  const file = await readSafetensors(path, { only: (name) => wanted.has(name), float32: true });
+  const file = await read(path, { only: (name) => wanted.has(name), float32: true });
   const parameters = new Parameters({ seed });
   for (const [stored, { name, shape }] of wanted) {
     const values = asFloat32(requireTensor(file, stored, shape), `${path}: tensor '${stored}'`);

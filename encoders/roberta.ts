@@ -4,7 +4,13 @@ import { UserError } from '../common/errors.ts';
 import { hashFile, hashJson } from '../common/files.ts';
 import { defineEncoder, type TextEncoder } from './contract.ts';
 import { RobertaBatches, takeBatch } from './roberta-batches.ts';
-import { checkpointOnHub, locateCheckpoint, readRobertaConfig, readRobertaWeights } from './roberta-files.ts';
+import {
+  checkpointOnHub,
+  locateCheckpoint,
+  readRobertaConfig,
+  readRobertaWeights,
+  weightsFile,
+} from './roberta-files.ts';
 import { longestText, type RobertaConfig } from './roberta-model.ts';
 import { loadTokenizer, type TextTokenizer } from './tokenizer.ts';
 
@@ -12,7 +18,7 @@ const config = z.strictObject({
   model: z
     .string()
     .describe(
-      "a folder with config.json, model.safetensors and the tokenizer's files, or 'org/name' of the Hugging Face hub",
+      "a folder with config.json, model.safetensors (or pytorch_model.bin) and the tokenizer's files, or 'org/name' of the Hugging Face hub",
     ),
   revision: z.string().default('main').describe('branch, tag or commit of the hub repository'),
   pooling: z
@@ -31,13 +37,13 @@ const config = z.strictObject({
 /** The RoBERTa family (RoBERTa, SimCSE, BLaIR) from Hugging Face's files: last layer, CLS before the pooler. */
 export default defineEncoder({
   name: 'roberta',
-  summary: 'RoBERTa and its descendants, from config.json, model.safetensors and tokenizer files',
+  summary: 'RoBERTa and its descendants, from files as Hugging Face has them',
   config,
   async open(settings, context): Promise<TextEncoder> {
     const found = await locateCheckpoint(settings.model, settings.revision);
     if ('advice' in found) throw new UserError(found.advice);
     const model = await readRobertaConfig(found.folder);
-    const weights = join(found.folder, 'model.safetensors');
+    const weights = weightsFile(found.folder);
     const tokenizer = await loadTokenizer(found.folder);
     checkTokenizer(tokenizer, model);
     const maxTokens = Math.min(settings.maxTokens, longestText(model));

@@ -14,3 +14,12 @@ export function askPython(python: string, script: string, input: string): unknow
   if (status !== 0) throw new Error(stderr);
   return JSON.parse(stdout);
 }
+
+/** What a Python file prints. @throws with its message */
+export function runPython(python: string, file: string, args: readonly string[], input = ''): string {
+  const env = { ...process.env, HF_HUB_OFFLINE: '1', TOKENIZERS_PARALLELISM: 'false' };
+  const options = { encoding: 'utf8', input, env, maxBuffer: 1 << 28 } as const;
+  const { status, stdout, stderr } = spawnSync(python, [file, ...args], options);
+  if (status !== 0) throw new Error(stderr);
+  return stdout;
+}

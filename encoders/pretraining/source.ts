@@ -11,6 +11,7 @@ import {
   readRobertaConfig,
   readRobertaWeights,
   robertaConfigFile,
+  weightsFile,
 } from '../roberta-files.ts';
 import type { RobertaConfig } from '../roberta-model.ts';
 import { loadTokenizer, type TextTokenizer } from '../tokenizer.ts';
@@ -52,7 +53,7 @@ export async function locateStart(init: string): Promise<string> {
 export async function startFromCheckpoint(folder: string, heads: Heads, seed: number): Promise<Start> {
   const config = await readRobertaConfig(folder);
   const optional = headShapes(config, heads);
-  const parameters = await readRobertaWeights(join(folder, 'model.safetensors'), config, {
+  const parameters = await readRobertaWeights(weightsFile(folder), config, {
     trainable: true,
     seed,
     optional,

@@ -1,10 +1,11 @@
-import { execFileSync, spawnSync } from 'node:child_process';
+import { execFileSync } from 'node:child_process';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { UserError } from '../../common/errors.ts';
 import { seeded } from '../../common/random.ts';
 import { BpeTrainer } from '../../encoders/bpe-training.ts';
 import { makeTokenizer, robertaTokenizer } from '../../encoders/tokenizer.ts';
+import { pythonWith } from '../python.ts';
 
 const train = (texts: readonly string[], size: number) => {
   const trainer = new BpeTrainer();
@@ -67,11 +68,8 @@ test('a vocabulary without room for the bytes is refused', () => {
 });
 
 test("the merges are those of Hugging Face's trainer", () => {
-  const python = process.env.REC_PYTHON ?? 'python3';
-  if (spawnSync(python, ['-c', 'import tokenizers']).status !== 0) {
-    console.log(`skipped: ${python} has no package tokenizers`);
-    return;
-  }
+  const python = pythonWith('tokenizers');
+  if (!python) return;
   const script = `
 import json, sys
 from tokenizers import ByteLevelBPETokenizer

@@ -5,11 +5,11 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { UserError } from '../../common/errors.ts';
 import { Progress } from '../../common/progress.ts';
-import { seeded } from '../../common/random.ts';
-import { type Tensor, writeSafetensors } from '../../common/safetensors.ts';
+import type { Tensor } from '../../common/safetensors.ts';
 import { embedTexts, encoders } from '../../encoders/index.ts';
 import { locateCheckpoint, readRobertaConfig, readRobertaWeights } from '../../encoders/roberta-files.ts';
 import { robertaShapes } from '../../encoders/roberta-model.ts';
+import { checkpoint, type Twist } from './checkpoint.ts';
 
 let folder: string;
 const environment = { ...process.env };
@@ -23,49 +23,6 @@ test.after.each(async () => {
   process.env = { ...environment };
   await rm(folder, { recursive: true, force: true });
 });
-
-const settings = {
-  model_type: 'roberta',
-  hidden_size: 8,
-  num_hidden_layers: 2,
-  num_attention_heads: 2,
-  intermediate_size: 12,
-  vocab_size: 9,
-  max_position_embeddings: 14,
-  type_vocab_size: 1,
-  pad_token_id: 1,
-  layer_norm_eps: 1e-5,
-};
-const letters = { '<s>': 0, '<pad>': 1, '</s>': 2, '<unk>': 3, a: 4, b: 5, ab: 6, Ġ: 7, '<mask>': 8 };
-
-interface Twist {
-  config?: object;
-  prefix?: string;
-  change?: (tensors: Map<string, Tensor>) => void;
-  vocab?: object;
-}
-
-/** A folder with a small random model in Hugging Face's files. */
-async function checkpoint(
-  path: string,
-  { config = {}, prefix = '', change, vocab = letters }: Twist = {},
-): Promise<string> {
-  await mkdir(path, { recursive: true });
-  await writeFile(join(path, 'config.json'), JSON.stringify(settings));
-  const random = seeded('checkpoint');
-  const tensors = new Map<string, Tensor>();
-  for (const [name, shape] of robertaShapes(await readRobertaConfig(path))) {
-    const data = Float32Array.from({ length: shape.reduce((a, b) => a * b, 1) }, () => 0.3 * random.normal());
-    tensors.set(prefix + name, { dtype: 'F32', shape, data });
-  }
-  tensors.set(`${prefix}pooler.dense.bias`, { dtype: 'F32', shape: [8], data: new Float32Array(8) });
-  change?.(tensors);
-  await writeSafetensors(join(path, 'model.safetensors'), tensors, { format: 'pt' });
-  await writeFile(join(path, 'config.json'), JSON.stringify({ ...settings, ...config }));
-  await writeFile(join(path, 'vocab.json'), JSON.stringify(vocab));
-  await writeFile(join(path, 'merges.txt'), '#version: 0.2\na b\n');
-  return path;
-}
 
 const family = encoders.get('roberta');
 const texts = ['ab', 'a b', 'abababab abab', 'b', '', 'ab', 'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa'];
@@ -158,7 +115,10 @@ test('a checkpoint is found in the hub cache and in the folder for weights', asy
 test('weights that are not at hand: what to get, and where to put it', async () => {
   const message = await failure(embed('hyp1231/blair-roberta-base'));
   assert.match(message, /weights of hyp1231\/blair-roberta-base are not at hand/);
-  assert.match(message, /config.json, model.safetensors and tokenizer.json \(or vocab.json and merges.txt\)/);
+  assert.match(
+    message,
+    /config.json, model.safetensors \(or pytorch_model.bin\) and tokenizer.json \(or vocab.json and merges.txt\)/,
+  );
   assert.match(message, 'https://huggingface.co/hyp1231/blair-roberta-base/tree/main');
   assert.match(message, join(folder, 'cache', 'weights', 'hyp1231', 'blair-roberta-base'));
   assert.match(message, join(folder, 'hf', 'hub'));
@@ -169,19 +129,23 @@ test('weights that are not at hand: what to get, and where to put it', async () 
   assert.match(await failure(embed(join(folder, 'nowhere'))), /nowhere: no such folder/);
 });
 
-test('an incomplete folder: what it lacks, and how to convert pickled weights', async () => {
+test('an incomplete folder: what it lacks', async () => {
   const path = await checkpoint(join(folder, 'model'));
   await rm(join(path, 'model.safetensors'));
   await rm(join(path, 'merges.txt'));
-  const lacking = await failure(embed(path));
-  assert.match(lacking, /lacks model.safetensors, tokenizer.json or vocab.json and merges.txt/);
-  assert.not.match(lacking, /python/);
+  assert.match(
+    await failure(embed(path)),
+    /lacks model.safetensors or pytorch_model.bin, tokenizer.json or vocab.json and merges.txt/,
+  );
   await writeFile(join(path, 'pytorch_model.bin'), '');
-  assert.match(await failure(embed(path)), /pytorch_model.bin.*convert it: python/);
+  assert.match(await failure(embed(path)), /lacks tokenizer.json/);
   const own = join(folder, 'cache', 'weights', 'org', 'half');
   await mkdir(own, { recursive: true });
   await copyFile(join(path, 'config.json'), join(own, 'config.json'));
-  assert.match(await failure(embed('org/half')), /half lacks model.safetensors, tokenizer.json/);
+  assert.match(
+    await failure(embed('org/half')),
+    /half lacks model.safetensors or pytorch_model.bin, tokenizer.json/,
+  );
 });
 
 test('weights that do not fit the configuration are named', async () => {

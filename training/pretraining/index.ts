@@ -16,11 +16,12 @@ import {
   startFromScratch,
 } from '../../encoders/pretraining/source.ts';
 import type { StepOptions } from '../../encoders/pretraining/step.ts';
-import { readRobertaConfig, readRobertaWeights } from '../../encoders/roberta-files.ts';
+import { checkpointOnHub, readRobertaConfig, readRobertaWeights } from '../../encoders/roberta-files.ts';
 import { longestText, type RobertaConfig } from '../../encoders/roberta-model.ts';
 import { loadTokenizer, makeTokenizer } from '../../encoders/tokenizer.ts';
 import { openDevice } from '../../engine/index.ts';
 import type { Metrics } from '../../evaluation/metrics.ts';
+import { download } from '../../hub/index.ts';
 import { loadCheckpoint, saveCheckpoint } from '../checkpoint.ts';
 import { environmentOf } from '../environment.ts';
 import { RunFolder } from '../run-folder.ts';
@@ -58,6 +59,7 @@ export async function runPretraining(
   const { settings, yaml } = resolvePretraining(options);
   await ensureWritableFolder(options.runs);
   const hash = await hashFile(settings.pairs);
+  if (settings.init !== 'scratch') await download([await checkpointOnHub(settings.init, 'main')], progress);
   const { start, source } = await startOf(settings, progress);
   const read = await readCorpus(settings.pairs, start.tokenizer, maxTokens(settings, start.config), progress);
   const threads = effectiveThreads(settings.threads);
