@@ -34,6 +34,8 @@ export interface TextEncoder {
    * values [n, dims], which are the receiver's only until it returns.
    */
   embed(texts: Texts, onRows: (first: number, values: Float32Array) => Promise<void>): Promise<void>;
+  /** Of an encoder fitted to a corpus: fits it to this one, so that `embed` takes texts from outside. */
+  fit?(corpus: Texts): Promise<void>;
   close(): Promise<void>;
 }
 

@@ -19,6 +19,9 @@ export interface EmbedJob {
   cache?: boolean;
 }
 
+/** What takes in an embedded row; its values are valid until it returns. */
+export type PlaceRow = (row: number, vector: Float32Array) => void;
+
 /**
  * The vectors of a dataset's texts, from the cache as far as they are there. Identical texts are embedded once; an
  * item without text gets a zero vector. Interrupted work is taken up where its last finished shard ended.
@@ -26,11 +29,26 @@ export interface EmbedJob {
  * @throws UserError where there are no texts to embed, a vector is not finite, or the encoder's files are unusable.
  */
 export async function embedTexts(job: EmbedJob, context: EncoderContext): Promise<TextVectors> {
+  const { rows, name } = job;
+  let values = new Float32Array(0);
+  const facts = await embedRows(job, context, (dims) => {
+    values = new Float32Array(rows * dims);
+    return (row, vector) => values.set(vector, row * dims);
+  });
+  return { rows, name, values, ...facts };
+}
+
+/** As embedTexts, row by row for `begin(dims)`'s receiver, in any order; rows without text do not come. */
+export async function embedRows(
+  job: EmbedJob,
+  context: EncoderContext,
+  begin: (dims: number) => PlaceRow,
+): Promise<Pick<TextVectors, 'dims' | 'hash' | 'rowsDependOn'>> {
   const encoder = await job.entry.open(job.settings, { ...context, rows: job.rows });
   try {
-    return encoder.rowsDependOn === 'position'
-      ? await readReadyMade(job, encoder, context)
-      : await embedDistinct(job, encoder, context);
+    const { dims, rowsDependOn } = encoder;
+    const embed = rowsDependOn === 'position' ? readReadyMade : embedDistinct;
+    return { dims, rowsDependOn, hash: await embed(job, encoder, context, begin(dims)) };
   } finally {
     await encoder.close();
   }
@@ -40,10 +58,10 @@ async function readReadyMade(
   job: EmbedJob,
   encoder: TextEncoder,
   { progress }: EncoderContext,
-): Promise<TextVectors> {
+  place: PlaceRow,
+): Promise<string> {
   const { rows, name } = job;
   const { dims, fingerprint } = encoder;
-  const values = new Float32Array(rows * dims);
   progress.begin(`reading ${name}`, 'rows', rows);
   await encoder.embed(job.texts ?? new MadeTexts(rows, () => ''), async (first, block) => {
     const bad = findNotFinite(block);
@@ -53,55 +71,113 @@ async function readReadyMade(
         `${name}: row ${row}, column ${bad % dims} (both from 0) is ${block[bad]}, not a number`,
       );
     }
-    values.set(block, first * dims);
+    eachRow(block, dims, (i, vector) => place(first + i, vector));
     progress.advance(first + block.length / dims);
   });
   progress.end();
-  return { rows, dims, values, name, hash: fingerprint, rowsDependOn: encoder.rowsDependOn };
+  return fingerprint;
 }
 
 async function embedDistinct(
   job: EmbedJob,
   encoder: TextEncoder,
   context: EncoderContext,
-): Promise<TextVectors> {
-  const { texts, rows, name } = job;
+  place: PlaceRow,
+): Promise<string> {
+  const { name } = job;
   const { dims, fingerprint } = encoder;
-  if (!texts)
-    throw new UserError(
-      `encoder ${name} needs item texts, and the dataset has none; give ready-made vectors with file:PATH`,
-    );
-  const { firstRow, lengths } = firstRows(texts);
+  const texts = requireTexts(job);
+  const { order, firstRow } = inOrderOfLength(texts);
   warnOfEmpty(firstRow, name, context.progress);
-  // Longest first: batches hold texts of like length, and memory peaks at the start.
-  const order = [...firstRow.keys()].filter((row) => firstRow[row] === row);
-  order.sort((a, b) => lengths[b] - lengths[a]);
+  const repeats = new Map<number, number[]>();
+  firstRow.forEach((first, row) => {
+    if (first >= 0 && first !== row) repeats.set(first, [...(repeats.get(first) ?? []), row]);
+  });
   const distinct = new MadeTexts(order.length, (i) => texts.at(order[i])!);
-
-  const values = new Float32Array(rows * dims);
-  const place = (first: number, block: Float32Array) => {
-    for (let i = 0; i * dims < block.length; i++)
-      values.set(block.subarray(i * dims, (i + 1) * dims), order[first + i] * dims);
-  };
   const manifest = { name, fingerprint, textsHash: hashTexts(distinct), rows: distinct.length, dims };
   await embedShards(
     distinct,
     encoder,
     new Shards(manifest, job.cache !== false, context.progress),
-    place,
+    (first, block) =>
+      eachRow(block, dims, (i, vector) => {
+        const row = order[first + i];
+        place(row, vector);
+        for (const repeat of repeats.get(row) ?? []) place(repeat, vector);
+      }),
     context,
   );
-  for (let row = 0; row < rows; row++)
-    if (firstRow[row] >= 0 && firstRow[row] !== row)
-      values.copyWithin(row * dims, firstRow[row] * dims, (firstRow[row] + 1) * dims);
-  return {
-    rows,
-    dims,
-    values,
-    name,
-    hash: hashJson({ fingerprint, texts: hashTexts(texts) }),
-    rowsDependOn: encoder.rowsDependOn,
+  return hashJson({ fingerprint, texts: hashTexts(texts) });
+}
+
+/** An encoder for texts that are asked for beside a corpus which was embedded before. */
+export interface QueryEncoder {
+  dims: number;
+  /** Of the encoder without the corpus. */
+  fingerprint: string;
+  /**
+   * Embeds texts, [texts, dims]; the vector of a text without words is zero. Nothing is cached.
+   * @throws UserError for a ready-made matrix, which knows no texts.
+   */
+  embed(texts: readonly string[]): Promise<Float32Array>;
+  close(): Promise<void>;
+}
+
+/** Opens an encoder for queries; one that depends on its corpus is fitted to the job's texts, when the first query comes. */
+export async function openForQueries(job: EmbedJob, context: EncoderContext): Promise<QueryEncoder> {
+  const encoder = await job.entry.open(job.settings, { ...context, rows: job.rows });
+  const { dims, fingerprint, rowsDependOn } = encoder;
+  let fitted = rowsDependOn === 'text';
+  const fit = async () => {
+    if (rowsDependOn === 'position')
+      throw new UserError(`encoder ${job.name} gives vectors to rows, not to texts: it cannot embed a query`);
+    const texts = requireTexts(job);
+    context.progress.begin(`fitting ${job.name}`, 'texts');
+    const { order } = inOrderOfLength(texts);
+    await encoder.fit!(new MadeTexts(order.length, (i) => texts.at(order[i])!));
+    context.progress.end();
+    fitted = true;
   };
+  return {
+    dims,
+    fingerprint,
+    async embed(texts) {
+      if (!fitted) await fit();
+      const values = new Float32Array(texts.length * dims);
+      const { order, firstRow } = inOrderOfLength(texts);
+      const distinct = Array.from(order, (row) => texts[row]);
+      await encoder.embed(distinct, async (first, block) => {
+        refuseNotFinite(block, dims, job.name, (i) => distinct[first + i]);
+        eachRow(block, dims, (i, vector) => values.set(vector, order[first + i] * dims));
+      });
+      firstRow.forEach((first, row) => {
+        if (first >= 0 && first !== row) values.copyWithin(row * dims, first * dims, (first + 1) * dims);
+      });
+      return values;
+    },
+    close: () => encoder.close(),
+  };
+}
+
+function requireTexts({ texts, name }: EmbedJob): Texts {
+  if (texts) return texts;
+  throw new UserError(
+    `encoder ${name} needs item texts, and the dataset has none; give ready-made vectors with file:PATH`,
+  );
+}
+
+function eachRow(block: Float32Array, dims: number, use: (i: number, vector: Float32Array) => void): void {
+  for (let i = 0; i * dims < block.length; i++) use(i, block.subarray(i * dims, (i + 1) * dims));
+}
+
+/**
+ * The first rows of distinct texts, longest first: batches hold texts of like length, and memory peaks at the start. For
+ * every row also the first row with its text, -1 where there is no text.
+ */
+function inOrderOfLength(texts: Texts): { order: Int32Array; firstRow: Int32Array } {
+  const { firstRow, lengths } = firstRows(texts);
+  const order = Int32Array.from(firstRow.keys()).filter((row) => firstRow[row] === row);
+  return { order: order.sort((a, b) => lengths[b] - lengths[a] || a - b), firstRow };
 }
 
 /** For every row the first row with the same text, -1 where there is no text; and the length of its text. */

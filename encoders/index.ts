@@ -37,5 +37,12 @@ export type {
   WeightsStatus,
 } from './contract.ts';
 export { defineEncoder } from './contract.ts';
-export { type EmbedJob, embedTexts } from './embed.ts';
+export {
+  type EmbedJob,
+  embedRows,
+  embedTexts,
+  openForQueries,
+  type PlaceRow,
+  type QueryEncoder,
+} from './embed.ts';
 export { writeFeature } from './feature-file.ts';

@@ -40,13 +40,14 @@ export default defineEncoder({
   config,
   async open(settings, { progress }) {
     const check = () => progress.check();
+    let fitted: ReturnType<typeof fit> | undefined;
     const encoder: TextEncoder = {
       dims: settings.dims,
       fingerprint: hashJson({ encoder: 'lsa', version: 2, ...settings }),
       rowsDependOn: 'corpus',
       async embed(texts, onRows) {
         if (!texts.length) return;
-        const { tfidf, basis } = fit(texts, settings, check);
+        const { tfidf, basis } = fitted ?? fit(texts, settings, check);
         let unknown = 0;
         for (let first = 0; first < texts.length; first += blockRows) {
           const rows = tfidf.transform(texts.slice(first, first + blockRows), check);
@@ -59,6 +60,9 @@ export default defineEncoder({
           progress.warning(
             `${unknown} of ${texts.length} texts share no term with another text: their lsa vectors are zero`,
           );
+      },
+      async fit(corpus) {
+        fitted = fit(corpus, settings, check);
       },
       async close() {},
     };

@@ -66,7 +66,9 @@ function valueInfoProto(writer: Writer, name: string, { dtype, shape }: Spec): v
     message(writer, 1, () => {
       integer(writer, 1, ELEMENT_TYPE[dtype]);
       message(writer, 2, () => {
-        for (const dim of shape) message(writer, 1, () => integer(writer, 1, dim));
+        // A size that only a run tells has a name in place of a number.
+        for (const dim of shape)
+          message(writer, 1, () => (dim < 0 ? text(writer, 2, `any ${-dim}`) : integer(writer, 1, dim)));
       });
     }),
   );

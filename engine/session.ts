@@ -34,12 +34,10 @@ export function modelOf(graph: Graph): Model {
   return { onnx: encodeOnnx(graph), randomInputs: graph.randomInputs, arena: bytes <= ARENA_BYTES };
 }
 
-export async function openSession(
-  { onnx, randomInputs, arena }: Model,
-  threads: number,
-): Promise<Executable> {
+/** A session of onnxruntime's own, for graphs whose outputs have shapes that only a run tells. */
+export async function createSession(onnx: Uint8Array, arena: boolean, threads: number) {
   const ort = await import('onnxruntime-node');
-  const session = await ort.InferenceSession.create(onnx, {
+  return ort.InferenceSession.create(onnx, {
     executionProviders: ['cpu'],
     graphOptimizationLevel: 'all',
     // Every session has an arena of its own, as large as its largest run: dozens of large graphs would add up.
@@ -52,6 +50,14 @@ export async function openSession(
   }).catch((error) => {
     throw new UserError(`onnxruntime refused a compiled graph: ${messageOf(error)}`, { cause: error });
   });
+}
+
+export async function openSession(
+  { onnx, randomInputs, arena }: Model,
+  threads: number,
+): Promise<Executable> {
+  const ort = await import('onnxruntime-node');
+  const session = await createSession(onnx, arena, threads);
   const random = new RandomBuffers(randomInputs);
   // Most inputs and results lie in the same memory at every run.
   const tensors = new Map<string, InstanceType<typeof ort.Tensor>>();

@@ -37,13 +37,13 @@ export async function openAsking(options: SearchOptions, progress: Progress): Pr
     items: ids.length,
     async ask(asked) {
       const queries = asked.map((text, i) => ({ id: String(i), text, relevant: [] }));
-      const ranked = await searcher.search(queries, k, progress);
-      return ranked.map(({ query, hits }) => ({
-        query: query.text,
-        found: Array.from(hits.items, (item, i) => ({
+      const hits = await searcher.search(queries, k, progress);
+      return hits.map(({ items, scores }, q) => ({
+        query: asked[q],
+        found: Array.from(items, (item, i) => ({
           rank: i + 1,
           item: ids[item],
-          score: hits.scores[i],
+          score: scores[i],
           domain: domains[domain[item]],
           text: texts.at(item)!,
         })),

@@ -46,7 +46,9 @@ export async function runSearch(
   try {
     const opened = performance.now();
     const { topk } = config.search;
-    const ranked = await searcher.search(task.queries, Math.max(...topk), progress);
+    const queries = task.queries.filter((query) => !searcher.validation.has(query));
+    const hits = await searcher.search(queries, Math.max(...topk), progress);
+    const ranked = queries.map((query, i) => ({ query, hits: hits[i] }));
     const searched = performance.now();
     const { name, synthetic, hash, settings: _, sources: __, ...shown } = task.manifest;
     const folder = await makeFolder(runs, [name, searcher.name], hashJson({ hash, yaml: config.yaml }));

@@ -1,5 +1,7 @@
 import { z } from 'zod';
-import { bm25Settings } from './bm25/bm25.ts';
+import { type Bm25Settings, bm25Settings } from './bm25/bm25.ts';
+import { type DenseOptions, denseSettings } from './dense/dense.ts';
+import { type HybridSettings, hybridSettings } from './fusion.ts';
 
 /** How items are searched and what is counted: the `search.*` keys. */
 export const searchSettings = z.strictObject({
@@ -33,11 +35,14 @@ export type PoolSettings = z.output<typeof poolSettings>;
 export const searchSections = {
   search: searchSettings,
   bm25: bm25Settings,
+  dense: denseSettings,
+  hybrid: hybridSettings,
   pool: poolSettings,
 };
 
 /** What decides a search. */
-export interface SearchConfig {
+export interface SearchConfig extends DenseOptions {
   search: SearchSettings;
-  bm25: z.output<typeof bm25Settings>;
+  bm25: Bm25Settings;
+  hybrid: HybridSettings;
 }

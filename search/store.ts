@@ -2,8 +2,9 @@ import { closeSync, existsSync, openSync } from 'node:fs';
 import { mkdir, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { messageOf, UserError } from '../common/errors.ts';
-import { readBytes, readJson, replaceAtomically } from '../common/files.ts';
+import { readBytes, readJson } from '../common/files.ts';
 import { readSafetensors, requireTensor, writeSafetensors } from '../common/safetensors.ts';
+import { writePrepared } from '../data/cache.ts';
 import { LineFile } from '../data/store.ts';
 import { GrowingArray, Interner } from '../data/table.ts';
 import { openTexts } from '../data/text-file.ts';
@@ -91,7 +92,7 @@ export async function writeTask(
   fill: (writer: TaskWriter) => Promise<TaskManifest>,
 ): Promise<void> {
   await rm(folder, { recursive: true, force: true });
-  await replaceAtomically(folder, async (temporary) => {
+  await writePrepared(folder, async (temporary) => {
     await mkdir(temporary, { recursive: true });
     const opened = ['texts.jsonl', 'queries.jsonl'].map((name) => openSync(join(temporary, name), 'wx'));
     try {

@@ -1,0 +1,83 @@
+/** How vectors are kept: as they are, in half precision, or in 8 bits with a scale of its own for every vector. */
+export const storages = ['f32', 'f16', 'int8'] as const;
+export type Storage = (typeof storages)[number];
+
+/** Turns vectors into the bytes that a storage keeps, and back. */
+export interface Codec {
+  /** Bytes of a vector. */
+  bytes(dims: number): number;
+  /** Appends one vector's bytes at `at`. */
+  encode(vector: Float32Array, out: DataView, at: number): void;
+  /** Fills `out` from the bytes of out.length / dims vectors. */
+  decode(bytes: Uint8Array, dims: number, out: Float32Array): void;
+}
+
+const f16: Codec = {
+  bytes: (dims) => 2 * dims,
+  encode(vector, out, at) {
+    for (let i = 0; i < vector.length; i++) out.setUint16(at + 2 * i, toHalf(vector[i]), true);
+  },
+  decode(bytes, _dims, out) {
+    const halves = new Uint16Array(bytes.buffer, bytes.byteOffset, out.length);
+    const values = halfValues();
+    for (let i = 0; i < out.length; i++) out[i] = values[halves[i]];
+  },
+};
+
+/** A float32 scale, and dims whole numbers from -127 to 127; the scale's 4 bytes keep rows aligned where dims is a multiple of 4. */
+const int8: Codec = {
+  bytes: (dims) => 4 + dims,
+  encode(vector, out, at) {
+    let most = 0;
+    for (const value of vector) most = Math.max(most, Math.abs(value));
+    const scale = Math.fround(most / 127);
+    out.setFloat32(at, scale, true);
+    for (let i = 0; i < vector.length; i++)
+      out.setInt8(at + 4 + i, scale ? Math.max(-127, Math.min(127, Math.round(vector[i] / scale))) : 0);
+  },
+  decode(bytes, dims, out) {
+    const view = new DataView(bytes.buffer, bytes.byteOffset);
+    const codes = new Int8Array(bytes.buffer, bytes.byteOffset);
+    for (let row = 0; row * dims < out.length; row++) {
+      const scale = view.getFloat32(row * (4 + dims), true);
+      const from = row * (4 + dims) + 4;
+      for (let i = 0; i < dims; i++) out[row * dims + i] = codes[from + i] * scale;
+    }
+  },
+};
+
+/** The codecs of what is kept beside the vectors themselves. */
+export const codecs: Record<Exclude<Storage, 'f32'>, Codec> = { f16, int8 };
+
+const float = new Float32Array(1);
+const bits = new Uint32Array(float.buffer);
+
+/** The nearest half-precision number (IEEE 754 binary16, ties to even) of a value below 65,504 in magnitude. */
+export function toHalf(value: number): number {
+  float[0] = value;
+  const sign = (bits[0] >>> 16) & 0x8000;
+  const magnitude = Math.abs(float[0]);
+  // Below 2^-14 halves are multiples of 2^-24; above, 13 bits of the fraction go, rounded to even by the usual carry.
+  if (magnitude < 2 ** -14) return sign | roundToEven(magnitude * 2 ** 24);
+  const whole = bits[0] & 0x7fffffff;
+  return sign | ((whole - ((127 - 15) << 23) + 0xfff + ((whole >>> 13) & 1)) >>> 13);
+}
+
+function roundToEven(value: number): number {
+  const floor = Math.floor(value);
+  const rest = value - floor;
+  return rest > 0.5 || (rest === 0.5 && floor % 2 === 1) ? floor + 1 : floor;
+}
+
+let values: Float32Array | undefined;
+
+/** The value of every half below infinity, by its bits. */
+function halfValues(): Float32Array {
+  values ??= Float32Array.from({ length: 65_536 }, (_, half) => {
+    const exponent = (half >> 10) & 31;
+    const fraction = half & 1023;
+    const magnitude = exponent ? (1 + fraction / 1024) * 2 ** (exponent - 15) : fraction * 2 ** -24;
+    return half & 0x8000 ? -magnitude : magnitude;
+  });
+  return values;
+}

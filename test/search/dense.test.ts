@@ -1,0 +1,178 @@
+import { existsSync, mkdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { UserError } from '../../common/errors.ts';
+import { Progress } from '../../common/progress.ts';
+import { seeded } from '../../common/random.ts';
+import { encoders } from '../../encoders/index.ts';
+import { Dense, type DenseSettings, denseSettings } from '../../search/dense/dense.ts';
+import { codecs, toHalf } from '../../search/dense/storage.ts';
+import { normalise } from '../../search/dense/vectors.ts';
+import type { SearchTask } from '../../search/task.ts';
+import { load, testFolder, writeFolder } from './task-files.ts';
+
+const dims = 16;
+const items = 1500;
+const test = suite<{ folder: string; task: SearchTask; vectors: Float32Array; queries: Float32Array }>(
+  'dense',
+);
+
+test.before(async (context) => {
+  context.folder = testFolder();
+  const random = seeded('dense');
+  const word = () => `w${Math.floor(400 ** random.uniform())}`;
+  const text = (length: number) => Array.from({ length }, word).join(' ');
+  const pool = Array.from({ length: items }, (_, i) => ({
+    item_id: `B${i}`,
+    metadata: i % 100 ? text(12) : '',
+  }));
+  const rows = Array.from({ length: 40 }, (_, q) => `${q},${q ? text(5) : ''},B${random.below(items)}`);
+  const csv = `qid,query,item_id\n${rows.join('\n')}\n`;
+  context.task = (await load(writeFolder(context.folder, 'task', { 'q.csv': csv, 'p.jsonl': pool }))).task;
+  context.vectors = Float32Array.from({ length: items * dims }, () => 3 * random.normal());
+  context.queries = Float32Array.from({ length: 40 * dims }, () => random.normal());
+  writeFileSync(join(context.folder, 'items.feature'), new Uint8Array(context.vectors.buffer));
+  writeFileSync(join(context.folder, 'queries.feature'), new Uint8Array(context.queries.buffer));
+});
+test.after(({ folder }) => rmSync(folder, { recursive: true }));
+
+function open(task: SearchTask, encoder: string, config: object, settings: Partial<DenseSettings>) {
+  const entry = encoders.get(encoder);
+  return Dense.open(
+    task,
+    {
+      dense: { ...denseSettings.parse({}), ...settings },
+      encoder: { entry, name: encoder, settings: entry.config.parse(config) },
+      seed: 1,
+      threads: 2,
+    },
+    new Progress(),
+  );
+}
+
+function cosine(a: Float32Array, i: number, b: Float32Array, j: number): number {
+  const [x, y] = [new Float32Array(dims), new Float32Array(dims)];
+  normalise(a.subarray(i * dims, (i + 1) * dims), x);
+  normalise(b.subarray(j * dims, (j + 1) * dims), y);
+  return x.reduce((sum, value, d) => sum + value * y[d], 0);
+}
+
+for (const storage of ['f32', 'f16', 'int8'] as const) {
+  test(`cosine over all items, stored as ${storage}`, async ({ folder, task, vectors, queries }) => {
+    const config = { path: join(folder, 'items.feature'), dims };
+    const dense = await open(task, 'file', config, { storage, queries: join(folder, 'queries.feature') });
+    const hits = await dense.search(task.queries, 10, new Progress());
+    assert.is(hits[0].items.length, 0, 'a query without text finds nothing');
+    for (const [q, hit] of hits.entries()) {
+      if (q === 0) continue;
+      const scores = Array.from({ length: items }, (_, i) => cosine(queries, q, vectors, i));
+      const best = [...scores].sort((a, b) => b - a);
+      assert.is(hit.items.length, 10);
+      hit.items.forEach((item, i) => {
+        assert.ok(Math.abs(scores[item] - best[i]) < 1e-6, `query ${q}, rank ${i}`);
+        assert.ok(Math.abs(hit.scores[i] - best[i]) < 1e-6);
+      });
+    }
+    if (storage !== 'f32') {
+      assert.is(dense.proven.queries, 39);
+      assert.ok(dense.proven.exact >= 35, JSON.stringify(dense.proven));
+    }
+    await dense.close();
+  });
+}
+
+test('a query is embedded as an item of the same text; an item without text is found last', async ({
+  task,
+}) => {
+  const dense = await open(task, 'lsa', { dims: 32 }, {});
+  const text = task.pool.texts.at(7)!;
+  const [hit, unknown] = await dense.search(
+    [text, 'nothing of this'].map((text, i) => ({ id: `${i}`, text, relevant: [] })),
+    items + 10,
+    new Progress(),
+  );
+  assert.is(hit.items[0], 7);
+  assert.ok(Math.abs(hit.scores[0] - 1) < 1e-5);
+  assert.is(hit.items.length, items);
+  assert.is(hit.scores[hit.items.indexOf(100)], 0);
+  assert.is(unknown.items.length, 0, 'a query that the encoder knows no word of has a zero vector');
+  await dense.close();
+});
+
+test('vectors of another encoder or pool are refused, and left alone', async ({ folder, task }) => {
+  const index = join(folder, 'index');
+  await (await open(task, 'lsa', { dims: 8 }, { index })).close();
+  const before = readFileSync(join(index, 'vectors.f32'));
+  await (await open(task, 'lsa', { dims: 8 }, { index })).close();
+  await rejects(open(task, 'lsa', { dims: 9 }, { index }), 'their vectors cannot be compared');
+  const other = { ...task, manifest: { ...task.manifest, hash: 'other' } };
+  await rejects(open(other, 'lsa', { dims: 8 }, { index }), 'the vectors of another pool');
+  assert.ok(before.equals(readFileSync(join(index, 'vectors.f32'))));
+  truncateSync(join(index, 'vectors.f32'), 100);
+  await rejects(open(task, 'lsa', { dims: 8 }, { index }), '100 bytes are not 1500 vectors');
+  const taken = join(folder, 'taken');
+  mkdirSync(taken);
+  writeFileSync(join(taken, 'letter.txt'), 'mine');
+  await rejects(open(task, 'lsa', { dims: 8 }, { index: taken }), 'not empty');
+  assert.ok(existsSync(join(taken, 'letter.txt')));
+});
+
+test('vectors that are no numbers, and matrices of the wrong size', async ({
+  folder,
+  task,
+  vectors,
+  queries,
+}) => {
+  const write = (name: string, values: Float32Array) => {
+    writeFileSync(join(folder, name), new Uint8Array(values.buffer, values.byteOffset, values.byteLength));
+    return join(folder, name);
+  };
+  const bad = vectors.slice();
+  bad[5 * dims + 3] = Number.NaN;
+  await rejects(
+    open(task, 'file', { path: write('nan', bad), dims }, {}),
+    'row 5, column 3 (both from 0) is NaN',
+  );
+  const config = { path: join(folder, 'items.feature'), dims };
+  const infinite = queries.slice();
+  infinite[2 * dims] = Number.POSITIVE_INFINITY;
+  const asking = async (path: string) => {
+    const dense = await open(task, 'file', config, { queries: path });
+    return dense.search(task.queries, 10, new Progress()).finally(() => dense.close());
+  };
+  await rejects(asking(write('infinite', infinite)), 'row 2, column 0 (both from 0) is Infinity');
+  await rejects(asking(write('short', queries.slice(0, -1))), 'are not 40 rows (one a query) of 16');
+  const dense = await open(task, 'file', config, {});
+  await rejects(dense.search(task.queries, 10, new Progress()), 'cannot embed a query');
+  await dense.close();
+});
+
+test('half precision: the nearest of all halves', () => {
+  const decode = (half: number) => {
+    const out = new Float32Array(1);
+    codecs.f16.decode(new Uint8Array(Uint16Array.of(half).buffer), 1, out);
+    return out[0];
+  };
+  for (const half of [0, 1, 2, 1023, 1024, 1025, 0x3bff, 0x3c00, 0x8001, 0xbc00, 0x7bff]) {
+    assert.is(toHalf(decode(half)), half);
+    const up = decode(half + 1);
+    if (!Number.isFinite(up) || half === 0x7bff) continue;
+    const middle = (decode(half) + up) / 2;
+    assert.is(toHalf(middle), half % 2 ? half + 1 : half, 'ties go to the even one');
+    assert.is(toHalf(middle + (up - middle) / 8), half + 1);
+    assert.is(toHalf(middle - (up - middle) / 8), half);
+  }
+});
+
+async function rejects(promise: Promise<unknown>, message: string): Promise<void> {
+  await promise.then(
+    () => assert.unreachable('it did not fail'),
+    (error) => {
+      assert.instance(error, UserError, String(error.stack));
+      assert.match(error.message, message);
+    },
+  );
+}
+
+test.run();
