@@ -4,6 +4,7 @@ import { Cancelled, UserError } from '../../common/errors.ts';
 import { ensureWritableFolder, hashFile, hashJson, readJson } from '../../common/files.ts';
 import type { Progress } from '../../common/progress.ts';
 import { effectiveThreads } from '../../configs/options.ts';
+import { encoders, missingWeights } from '../../encoders/index.ts';
 import { type Heads, headShapes } from '../../encoders/pretraining/heads.ts';
 import { rowsWithin } from '../../encoders/pretraining/parts.ts';
 import {
@@ -16,7 +17,7 @@ import {
   startFromScratch,
 } from '../../encoders/pretraining/source.ts';
 import type { StepOptions } from '../../encoders/pretraining/step.ts';
-import { checkpointOnHub, readRobertaConfig, readRobertaWeights } from '../../encoders/roberta-files.ts';
+import { readRobertaConfig, readRobertaWeights } from '../../encoders/roberta-files.ts';
 import { longestText, type RobertaConfig } from '../../encoders/roberta-model.ts';
 import { loadTokenizer, makeTokenizer } from '../../encoders/tokenizer.ts';
 import { openDevice } from '../../engine/index.ts';
@@ -59,7 +60,11 @@ export async function runPretraining(
   const { settings, yaml } = resolvePretraining(options);
   await ensureWritableFolder(options.runs);
   const hash = await hashFile(settings.pairs);
-  if (settings.init !== 'scratch') await download([await checkpointOnHub(settings.init, 'main')], progress);
+  if (settings.init !== 'scratch')
+    await download(
+      [await missingWeights(encoders.get('roberta'), { model: settings.init, revision: 'main' })],
+      progress,
+    );
   const { start, source } = await startOf(settings, progress);
   const read = await readCorpus(settings.pairs, start.tokenizer, maxTokens(settings, start.config), progress);
   const threads = effectiveThreads(settings.threads);
