@@ -1,6 +1,7 @@
 import { existsSync, statSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
 import { UserError } from '../common/errors.ts';
 import { cacheFolder, readJson } from '../common/files.ts';
@@ -17,11 +18,19 @@ const weightsFiles = ['model.safetensors', 'pytorch_model.bin'] as const;
 /** Where a checkpoint was found, or what to get and where to put it. */
 export type Located = { folder: string } | { advice: string };
 
+/** The folder of a checkpoint that comes with the project, named 'rec/...'; undefined for any other. */
+export function builtInCheckpoint(model: string): string | undefined {
+  const name = /^rec\/([\w-]+)$/.exec(model)?.[1];
+  return name && fileURLToPath(new URL(`./checkpoints/${name}`, import.meta.url));
+}
+
 /**
- * Finds a checkpoint: `model` is a folder, or a repository of the Hugging Face hub ('org/name'), which is looked for in
- * the folder for weights and in the hub's own cache.
+ * Finds a checkpoint: `model` is a folder, one that comes with the project ('rec/name'), or a repository of the Hugging
+ * Face hub ('org/name'), which is looked for in the folder for weights and in the hub's own cache.
  */
 export async function locateCheckpoint(model: string, revision: string): Promise<Located> {
+  const ours = builtInCheckpoint(model);
+  if (ours) return located(ours, `The folder ${ours}`);
   const asPath = model.startsWith('~/') ? join(homedir(), model.slice(2)) : model;
   if (isFolder(asPath)) return located(resolve(asPath), `The folder ${asPath}`);
   if (!isRepository(model))
