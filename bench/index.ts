@@ -6,10 +6,11 @@ import { evaluation } from './evaluation.ts';
 import { games } from './games.ts';
 import { limits } from './limits.ts';
 import { ml100k } from './ml100k.ts';
+import { pretraining } from './pretraining.ts';
 import { quality } from './quality.ts';
 import { steps } from './steps.ts';
 
-const benches: Bench[] = [limits, steps, evaluation, ml100k, games, quality, blair];
+const benches: Bench[] = [limits, steps, evaluation, ml100k, games, quality, blair, pretraining];
 
 const [name, ...options] = process.argv.slice(2);
 const chosen = name ? benches.filter((b) => b.name === name) : benches;
