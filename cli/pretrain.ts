@@ -74,7 +74,7 @@ function pretrainingAsText(result: PretrainingResult): string {
     ...names.map((name) => (metrics[name] === undefined ? '' : metrics[name].toFixed(4))),
   ];
   const lines = [
-    `${formatNumber(model.parameters)} parameters, ${formatNumber(pairs.pairs.train)} pairs, best at epoch ${epochs.best} of ${epochs.run}` +
+    `${formatNumber(model.parameters)} parameters, ${formatNumber(pairs.pairs.train)} pairs, kept: epoch ${epochs.best} of ${epochs.run}` +
       `, ${timing.pairsPerSecond} pairs/s, ${formatDuration(timing.totalSeconds)}`,
     table(['', ...names], [row('valid', valid), ...(test ? [row('test', test)] : [])]),
     `encoder: ${encoder} (use it with --encoder roberta:${encoder}${objective.pooling === 'mean' ? ' --set encoder.pooling=mean' : ''})`,

@@ -42,7 +42,7 @@ export const choices = z.strictObject({
   model: z.string().describe('a name from `rec models`'),
   encoder: z
     .string()
-    .default('lsa')
+    .default('blair-mini')
     .describe('a name from `rec encoders`; models that take ids only use none'),
   dataset: z.string().default('demo').describe('a name from `rec datasets`, or a folder'),
 });

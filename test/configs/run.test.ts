@@ -44,7 +44,7 @@ test.before((context) => {
       },
     ]),
     encoders: registry('encoder', [
-      { name: 'lsa', summary: 'counts words', config: z.strictObject({ dims: z.int().default(256) }) },
+      { name: 'blair-mini', summary: 'counts words', config: z.strictObject({ dims: z.int().default(256) }) },
       {
         name: 'transformer',
         summary: 'reads weights',
@@ -93,7 +93,7 @@ test('the defaults of model, encoder and dataset lie under what the user says', 
 test('the written configuration alone repeats the run', ({ catalogue, folder }) => {
   for (const model of ['texts', 'ids']) {
     const first = resolveRun(
-      { model, encoder: 'lsa', set: ['model.hiddenSize=8', 'eval.topk=3,4'] },
+      { model, encoder: 'blair-mini', set: ['model.hiddenSize=8', 'eval.topk=3,4'] },
       catalogue,
     );
     const path = join(folder, 'config.yaml');
@@ -122,12 +122,12 @@ test("the text after 'name:' goes where the encoder's file says", ({ catalogue }
   assert.is(run.encoder?.name, 'large:a:b');
   assert.is(run.origins['encoder.folder'], '--encoder');
   assert.match(
-    failure(catalogue, { model: 'texts', encoder: 'lsa:x' }),
-    "encoder 'lsa' takes nothing after ':'",
+    failure(catalogue, { model: 'texts', encoder: 'blair-mini:x' }),
+    "encoder 'blair-mini' takes nothing after ':'",
   );
   assert.match(
-    failure(catalogue, { model: 'texts', encoder: 'lsa', features: 'f' }),
-    'leave out --encoder lsa',
+    failure(catalogue, { model: 'texts', encoder: 'blair-mini', features: 'f' }),
+    'leave out --encoder blair-mini',
   );
 });
 
@@ -139,7 +139,7 @@ test('unknown names and keys', ({ catalogue }) => {
   );
   assert.match(
     failure(catalogue, { model: 'texts', encoder: 'larg' }),
-    "unknown encoder 'larg' (from --encoder); did you mean 'large'? Must be one of [large, lsa, transformer].",
+    "unknown encoder 'larg' (from --encoder); did you mean 'large'? Must be one of [blair-mini, large, transformer].",
   );
   assert.match(failure(catalogue, { model: 'ids', encoder: 'larg' }), "unknown encoder 'larg'");
   assert.match(
@@ -182,7 +182,7 @@ test('a run configuration serves the parts of a run', ({ catalogue, folder }) =>
 test('encoders are listed by file and family', ({ catalogue }) => {
   assert.equal(listEncoders(catalogue), [
     { name: 'large', family: 'transformer', summary: 'the large one', argument: 'folder' },
-    { name: 'lsa', family: 'lsa', summary: 'counts words' },
+    { name: 'blair-mini', family: 'blair-mini', summary: 'counts words' },
     { name: 'transformer', family: 'transformer', summary: 'reads weights' },
   ]);
 });

@@ -42,7 +42,7 @@ export interface PretrainingResult {
   pairs: CorpusReport;
   seed: number;
   epochs: { run: number; best: number; stop: string };
-  /** Of the best checkpoint. Losses in nats; retrieval of a review's own item among the validation items, as fractions. */
+  /** Of the checkpoint that was kept. Losses in nats; retrieval of a review's own item among the validation items, as fractions. */
   valid: Metrics;
   /** The same on test pairs, among all items of the file; undefined where it has none. */
   test?: Metrics;
@@ -202,12 +202,12 @@ async function pretrain(
     let saved = performance.now();
     await trainer.run({
       validate: () => evaluator.evaluate(corpus.valid, 'own', check),
-      async onRecord(record, improved) {
+      async onRecord(record, kept) {
         await folder.requireOwned();
-        if (improved) await saveEncoder(encoder, parameters, settings.dtype);
+        if (kept) await saveEncoder(encoder, parameters, settings.dtype);
         await folder.addEpoch(record);
         const { epoch, loss, valid, trainSeconds } = record;
-        progress.epoch({ epoch, loss, ...valid, seconds: trainSeconds, best: improved });
+        progress.epoch({ epoch, loss, ...valid, seconds: trainSeconds, best: kept });
       },
       async onCheckpoint(force) {
         const now = performance.now();

@@ -75,6 +75,10 @@ export const pretrainingSettings = z.strictObject({
           'memory of a step beside the model; batches that need more go part by part (gradient caching)',
         ),
       evalSteps: z.int().nonnegative().default(0).describe('steps between validations; 0: one an epoch'),
+      keep: z
+        .enum(['best', 'last'])
+        .default('best')
+        .describe('which checkpoint becomes the encoder: that of the least validation loss, or the last'),
       checkpointSeconds: z.number().nonnegative().default(300),
     })
     .prefault({}),

@@ -11,13 +11,13 @@ import type { PretrainingSettings } from './settings.ts';
 /** What happens between steps, in the hands of whoever owns the run folder. */
 export interface PretrainingHooks {
   validate(): Promise<Metrics>;
-  /** A validation is done; `improved` says that it is the best so far. */
-  onRecord(record: EpochRecord, improved: boolean): Promise<void>;
+  /** A validation is done; `kept` says that this checkpoint is the encoder, unless a later one is. */
+  onRecord(record: EpochRecord, kept: boolean): Promise<void>;
   /** After every step, and with `force` at the end. */
   onCheckpoint(force: boolean): Promise<void>;
 }
 
-/** Pretrains an encoder for some epochs; the best checkpoint is that of the least validation loss. */
+/** Pretrains an encoder for some epochs; the checkpoint of the least validation loss is kept, or the last. */
 export class PretrainingTrainer {
   readonly optimizer: Optimizer;
   /** `epoch` counts from 1, `batch` the steps of it that are done, loss sums those since the last validation. */
@@ -130,7 +130,7 @@ export class PretrainingTrainer {
     const started = performance.now();
     const valid = await hooks.validate();
     const score = -valid[this.#settings.objective.contrastive ? 'contrastive_loss' : 'mlm_loss'];
-    const improved = score > state.best.score;
+    const kept = score > state.best.score || this.#settings.train.keep === 'last';
     const record: EpochRecord = {
       epoch: Number((state.epoch - 1 + state.batch / steps).toFixed(4)),
       step: state.optimizerSteps,
@@ -141,10 +141,10 @@ export class PretrainingTrainer {
       learningRate: this.optimizer.learningRate,
     };
     state.records.push(record);
-    if (improved) state.best = { epoch: record.epoch, score, badEpochs: 0 };
+    if (kept) state.best = { epoch: record.epoch, score, badEpochs: 0 };
     else state.best.badEpochs++;
     Object.assign(state, { lossSum: 0, lossTargets: 0, seconds: 0 });
-    await hooks.onRecord(record, improved);
+    await hooks.onRecord(record, kept);
   }
 
   close(): Promise<void> {
