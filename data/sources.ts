@@ -13,6 +13,9 @@ const sourceFiles = z.strictObject({
   valid: z.string().optional(),
   test: z.string().optional(),
   metadata: z.string().optional(),
+  /** Of a search task: its queries, and the items that are searched. */
+  queries: z.string().optional(),
+  pool: z.string().optional(),
 });
 
 /** Where a dataset comes from: a folder, files that are to be fetched, or a generator. */

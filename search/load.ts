@@ -1,11 +1,12 @@
 import { readdir, stat } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
-import { UserError } from '../common/errors.ts';
+import { UsageError, UserError } from '../common/errors.ts';
 import { cacheFolder, explainFileError, hashFile, hashJson } from '../common/files.ts';
 import type { Progress } from '../common/progress.ts';
 import type { DatasetSource } from '../data/index.ts';
+import { findFiles } from '../data/layouts.ts';
 import { BadRows } from '../data/table.ts';
-import { detectOfficial } from './readers/official.ts';
+import { detectOfficial, official } from './readers/official.ts';
 import type { TaskSource } from './readers/source.ts';
 import type { PoolSettings } from './settings.ts';
 import { formatVersion, readTask, type TaskWriter, writeTask } from './store.ts';
@@ -51,7 +52,15 @@ export async function loadTask(
 }
 
 async function sourceOf(dataset: DatasetSource): Promise<TaskSource> {
-  const path = resolve(dataset.path ?? '');
+  if (dataset.files?.queries) {
+    const found = await findFiles(dataset);
+    return official(found.get('queries')!, found.get('pool')!);
+  }
+  if (!dataset.path)
+    throw new UsageError(
+      `dataset '${dataset.name}' is no search task; give amazon-c4, esci, or a folder with reviews and item metadata.`,
+    );
+  const path = resolve(dataset.path);
   const entries = await readdir(path, { withFileTypes: true }).catch((error) => {
     throw explainFileError(error, path);
   });
