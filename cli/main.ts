@@ -12,6 +12,7 @@ import { report } from './report.ts';
 import { run } from './run.ts';
 import { search } from './search.ts';
 import { sweep } from './sweep.ts';
+import { worker } from './worker.ts';
 
 /** The process's one command line: sets the exit code, and heeds interrupts and closed pipes. */
 export async function main(argv: readonly string[]): Promise<void> {
@@ -39,6 +40,7 @@ function parser(argv: readonly string[]): Argv {
     .command(evaluate)
     .command(report)
     .command(sweep)
+    .command(worker)
     .command(encode)
     .command(search)
     .command(pretrain)

@@ -1,3 +1,4 @@
+import { UsageError } from '../common/errors.ts';
 import type { ConfigOptions } from '../configs/options.ts';
 
 /** An option that takes one text; what it means is for the configuration's schema to say. */
@@ -30,6 +31,19 @@ export const deviceOptions = {
   device: text('auto, cpu, webgpu, cuda or tensorflow'),
   threads: text('threads of the CPU device'),
 } as const;
+
+/** Options that hand work to other machines. */
+export const queueOptions = {
+  queue: text('redis://[user:password@]host[:port][/database] whose workers (`rec worker`) do the work'),
+  artifacts: text('s3://bucket/prefix that files go through [default: a folder that all machines share]'),
+} as const;
+
+/** @throws UsageError unless the text is a whole number from 1 on */
+export function count(option: string, text: string): number {
+  if (!/^[1-9]\d{0,5}$/.test(text))
+    throw new UsageError(`${option} must be a whole number, 1 or more; got '${text}'`);
+  return Number(text);
+}
 
 /** Options that decide what is printed. */
 export const outputOptions = {
