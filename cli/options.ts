@@ -6,9 +6,15 @@ export function text(describe: string) {
   return { type: 'string', requiresArg: true, describe } as const;
 }
 
+/** An option that may be given several times, each time with one text. */
+export function texts(describe: string) {
+  return { ...text(describe), array: true, nargs: 1, default: [] as string[] } as const;
+}
+
 /** Options that decide the configuration, as `run`, `encode` and `data` share them. */
 export const configOptions = {
   dataset: text('a name from `rec datasets`, or a folder in a known layout [default: demo]'),
+  plugin: texts('a file that defines models, encoders or datasets; repeatable'),
   config: text('a YAML file of settings, over the defaults'),
   set: {
     type: 'string',
@@ -53,6 +59,9 @@ export const outputOptions = {
 
 /** What of a command's arguments decides the configuration. */
 export function configurationOf(options: ConfigOptions): ConfigOptions {
-  const { model, encoder, features, dataset, config, set, seed, device, threads } = options;
-  return { model, encoder, features, dataset, config, set, seed, device, threads };
+  const { model, encoder, features, dataset, plugin, config, set, seed, device, threads } = options;
+  return {
+    ...{ model, encoder, features, dataset, config, set, seed, device, threads },
+    plugin: plugin?.length ? plugin : undefined,
+  };
 }

@@ -4,7 +4,8 @@ import { basename, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parse } from 'yaml';
 import { z } from 'zod';
-import { messageOf, UserError, unknownName } from '../common/errors.ts';
+import { messageOf, UsageError, UserError, unknownName } from '../common/errors.ts';
+import type { DatasetDefinition } from './defined.ts';
 
 /** Files of a source named one by one; relative to `root`, looked for with and without .gz. */
 const sourceFiles = z.strictObject({
@@ -30,6 +31,8 @@ export interface DatasetSource {
   hub?: string;
   /** Makes the data: 'demo'. */
   generator?: string;
+  /** Yields the data: a plugin's. */
+  definition?: DatasetDefinition;
   parameters?: Record<string, unknown>;
   /** Settings by section (`data`, `train`, ...) that this dataset sets, unless the user does. */
   defaults?: Record<string, Record<string, unknown>>;
@@ -54,6 +57,19 @@ const datasetFile = dataset.extend({ datasets: z.record(z.string(), dataset).opt
 interface Entry {
   names: string[];
   source: DatasetSource;
+}
+
+const defined = new Map<string, Entry>();
+
+/**
+ * Adds a plugin's dataset, in place of an earlier one of that name.
+ * @throws UsageError where the name is that of one in configs/datasets
+ */
+export function addDataset(definition: DatasetDefinition): void {
+  const { name, summary, defaults } = definition;
+  if (describedEntries().some(({ names }) => names.includes(name)))
+    throw new UsageError(`dataset '${name}' comes with the project; give the plugin's a name of its own`);
+  defined.set(name, { names: [name], source: { name, summary, defaults, definition } });
 }
 
 const folder = fileURLToPath(new URL('../configs/datasets', import.meta.url));
@@ -94,7 +110,9 @@ export function listDatasets(): { name: string; aliases: string[]; summary: stri
   }));
 }
 
-function readEntries(): Entry[] {
+const readEntries = (): Entry[] => [...describedEntries(), ...defined.values()];
+
+function describedEntries(): Entry[] {
   return readdirSync(folder)
     .filter((file) => /\.ya?ml$/.test(file))
     .sort()

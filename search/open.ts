@@ -8,7 +8,7 @@ import { loadTask } from './load.ts';
 
 /** Decides the settings of a search, and reads its task; what is missing of both is downloaded first. */
 export async function openTask(options: SearchOptions, progress: Progress) {
-  const config = resolveSearch(options, await projectCatalogue());
+  const config = resolveSearch(options, await projectCatalogue(options));
   const source = resolveSource(config.dataset);
   const { entry, settings } = config.encoder;
   const weights = config.search.method === 'bm25' ? undefined : await missingWeights(entry, settings);

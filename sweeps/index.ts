@@ -3,6 +3,7 @@ import { basename, join } from 'node:path';
 import { hashJson } from '../common/files.ts';
 import { projectCatalogue } from '../configs/catalogue.ts';
 import type { ConfigOptions } from '../configs/options.ts';
+import { readSweepFile } from './file.ts';
 import { localExecutor } from './local.ts';
 import { planSweep } from './plan.ts';
 import { Sweep } from './sweep.ts';
@@ -42,7 +43,7 @@ export async function openSweep(
   say: (text: string) => void,
 ): Promise<Sweep> {
   const { file, settings, jobs, threads = availableParallelism(), queue, artifacts } = options;
-  const plan = planSweep(file, settings, await projectCatalogue());
+  const plan = planSweep(file, settings, await projectCatalogue(settings, [readSweepFile(file).base]));
   const folder = options.folder ?? join(options.runs, folderName(plan.name, settings));
   if (queue === undefined) return new Sweep(plan, folder, localExecutor(folder, jobs, threads, signal));
   const [{ QueueClient }, { remoteExecutor }] = await Promise.all([
