@@ -1,6 +1,7 @@
 import yargs, { type Argv } from 'yargs';
 import { nearest, UsageError } from '../common/errors.ts';
 import { packageManifest } from '../common/package.ts';
+import { check } from './check.ts';
 import { data } from './data.ts';
 import { encode } from './encode.ts';
 import { evaluate } from './evaluate.ts';
@@ -38,6 +39,7 @@ function parser(argv: readonly string[]): Argv {
     .usage('$0 <command>\n\nSequential recommenders with pluggable text encoders.')
     .command(run)
     .command(evaluate)
+    .command(check)
     .command(report)
     .command(sweep)
     .command(worker)
