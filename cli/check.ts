@@ -34,11 +34,13 @@ function checkedAsText(checked: readonly Checked[]): string {
   return checked
     .flatMap(({ kind, name, checks }) => [
       paint(process.stdout, 'bold', `${kind} ${name}`),
-      ...checks.map(({ name: title, rule, failure }) =>
-        failure
-          ? `  ${paint(process.stdout, 'red', 'FAILED')}  ${title}: ${failure}`
-          : `  ${paint(process.stdout, 'green', 'ok')}      ${title}: ${rule}`,
-      ),
+      ...checks.map(outcomeAsText),
     ])
     .join('\n');
+}
+
+function outcomeAsText({ name, rule, failure, skipped }: Checked['checks'][number]): string {
+  if (failure) return `  ${paint(process.stdout, 'red', 'FAILED')}   ${name}: ${failure}`;
+  if (skipped) return `  ${paint(process.stdout, 'dim', 'skipped')}  ${name}`;
+  return `  ${paint(process.stdout, 'green', 'ok')}       ${name}: ${rule}`;
 }

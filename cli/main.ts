@@ -7,6 +7,7 @@ import { encode } from './encode.ts';
 import { evaluate } from './evaluate.ts';
 import { watchInterrupts } from './interrupt.ts';
 import { datasets, encoders, models } from './list.ts';
+import { create } from './new.ts';
 import { endOnClosedPipe, reportFailure } from './output.ts';
 import { pretrain } from './pretrain.ts';
 import { report } from './report.ts';
@@ -47,6 +48,7 @@ function parser(argv: readonly string[]): Argv {
     .command(search)
     .command(pretrain)
     .command(data)
+    .command(create)
     .command(models)
     .command(encoders)
     .command(datasets)

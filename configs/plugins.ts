@@ -50,14 +50,10 @@ async function loadPlugin(path: string): Promise<Plugin> {
   const file = resolve(path);
   if (!existsSync(file)) throw new UserError(`plugin ${path}: does not exist`);
   if (!statSync(file).isFile()) throw new UserError(`plugin ${path}: is not a file`);
-  const code = await bundle(path, file, (name) => name);
+  const code = await bundle(path, file, { place: (name) => name });
   const hash = createHash('sha256').update(code).digest('hex');
-  // Imports of rec become those of the running one, whose registries and tensors the plugin shares.
-  const runnable = await bundle(path, file, (name) =>
-    name === 'rec' ? pathToFileURL(join(packageFolder, 'index.ts')).href : import.meta.resolve(name),
-  );
   const module = cacheFolder('plugins', `${hash.slice(0, 16)}.mjs`);
-  await writeFileAtomic(module, runnable);
+  await writeFileAtomic(module, await bundle(path, file, { place: placeOf, mappedFrom: module }));
   const exported = await import(pathToFileURL(module).href).catch((error: unknown) => {
     throw new UserError(`plugin ${path}: failed as it was loaded: ${messageOf(error)}`, { cause: error });
   });
@@ -65,8 +61,20 @@ async function loadPlugin(path: string): Promise<Plugin> {
   return { name: basename(file, extname(file)), code, hash, ...defined };
 }
 
-/** One module of a file and its imports; `place` says where an import of rec, or of what rec is built on, leads to. */
-async function bundle(path: string, file: string, place: (name: string) => string): Promise<string> {
+/** Imports of rec become those of the running one, whose registries and tensors the plugin shares. */
+const placeOf = (name: string) =>
+  name === 'rec' ? pathToFileURL(join(packageFolder, 'index.ts')).href : import.meta.resolve(name);
+
+/**
+ * One module of a file and its imports.
+ * @param place where an import of rec, or of what rec is built on, leads to
+ * @param mappedFrom the module's own path, where its stack traces are to name the lines of the plugin
+ */
+async function bundle(
+  path: string,
+  file: string,
+  { place, mappedFrom }: { place(name: string): string; mappedFrom?: string },
+): Promise<string> {
   const shared = ['rec', ...Object.keys(packageManifest().dependencies)];
   const resolver: Resolver = {
     name: 'rec',
@@ -82,6 +90,9 @@ async function bundle(path: string, file: string, place: (name: string) => strin
       entryPoints: [file],
       bundle: true,
       write: false,
+      sourcemap: mappedFrom ? 'inline' : false,
+      sourcesContent: false,
+      outfile: mappedFrom ?? 'plugin.mjs',
       format: 'esm',
       platform: 'node',
       target: 'es2022',

@@ -17,7 +17,8 @@ export interface Checked {
   kind: 'model' | 'encoder' | 'dataset';
   /** With the choices of its settings: 'unisrec inductive shared'. */
   name: string;
-  checks: { name: string; rule: string; failure?: string }[];
+  /** `failure` says how a rule is broken; `skipped`, that it was not looked at, as a rule before it is broken. */
+  checks: { name: string; rule: string; failure?: string; skipped?: boolean }[];
 }
 
 /** The contract of a model: a list of checks for every variant of its settings. */
@@ -49,8 +50,11 @@ export async function checkPlugin(path: string, progress: Progress): Promise<Che
   let done = 0;
   for (const { checks, ...of } of contracts) {
     const outcomes: Checked['checks'] = [];
-    for (const { name, rule, run } of checks) {
-      outcomes.push({ name, rule, failure: await failureOf(run) });
+    let skipped = false;
+    for (const { name, rule, basic, run } of checks) {
+      const failure: string | undefined = skipped ? undefined : await failureOf(run);
+      outcomes.push({ name, rule, failure, skipped });
+      skipped ||= basic === true && failure !== undefined;
       progress.advance(++done, total);
     }
     checked.push({ ...of, checks: outcomes });

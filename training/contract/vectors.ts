@@ -1,4 +1,5 @@
-import { compile, type Device, type HostTensor, openDevice, tf } from '../../engine/index.ts';
+import { messageOf } from '../../common/errors.ts';
+import { compile, type Device, type HostTensor, modelLine, openDevice, tf } from '../../engine/index.ts';
 import type { Items, Recommender } from '../../models/index.ts';
 import { catalogue, historyOf } from '../objective.ts';
 import { type Built, ITEMS, textFor, type Variant } from './variants.ts';
@@ -54,11 +55,17 @@ export function guarded(model: Recommender): Recommender {
 }
 
 function named<T>(part: string, call: () => T): T {
+  const limit = Error.stackTraceLimit;
+  // The model's own frame may lie behind many of tfjs.
+  Error.stackTraceLimit = 50;
   try {
     return call();
   } catch (error) {
     if (error instanceof Broken) throw error;
-    throw new Broken(`${part} failed: ${error instanceof Error ? error.message : error}`, { cause: error });
+    const place = error instanceof Error ? modelLine(error.stack) : '';
+    throw new Broken(`${part} failed${place}: ${messageOf(error)}`, { cause: error });
+  } finally {
+    Error.stackTraceLimit = limit;
   }
 }
 
