@@ -40,7 +40,7 @@ export class RunFolder {
     yaml: string,
     manifest: unknown,
     environment: Environment,
-    plugins: readonly Plugin[],
+    plugins: readonly Plugin[] = [],
   ): Promise<void> {
     await this.claim();
     await writeFileAtomic(this.file('environment.json'), `${JSON.stringify(environment, null, 2)}\n`);
