@@ -78,6 +78,8 @@ export class Store {
 
   #client(): Promise<S3Client> {
     this.#opened ??= import('@aws-sdk/client-s3').then(({ S3Client }) => {
+      // The version at hand is made for the Node that package.json asks for; what later ones need is not news for users.
+      process.env.AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED ??= 'true';
       const { AWS_ENDPOINT_URL_S3, AWS_ENDPOINT_URL, AWS_REGION } = process.env;
       // Stores other than Amazon's know buckets by path, have no regions, and may not know its newer checksums.
       const other = AWS_ENDPOINT_URL_S3 ?? AWS_ENDPOINT_URL;
