@@ -46,9 +46,10 @@ export async function layoutOfFiles(source: DatasetSource): Promise<Layout> {
       `dataset '${source.name}' is a search task: \`rec search run --dataset ${source.name}\`.`,
     );
   const found = await findFiles(source);
-  const metadata = found.has('metadata') ? [found.get('metadata') as string] : [];
-  if (found.has('interactions')) return amazon([found.get('interactions') as string], metadata);
-  const paths = Object.fromEntries(splitNames.map((split) => [split, found.get(split)]));
+  const metadata = found.get('metadata') ?? [];
+  const interactions = found.get('interactions');
+  if (interactions) return amazon(interactions, metadata);
+  const paths = Object.fromEntries(splitNames.map((split) => [split, found.get(split)?.[0]]));
   if (splitNames.some((split) => !paths[split]))
     throw new UserError(
       `dataset '${source.name}': its files name neither 'interactions' nor all of train, valid, test.`,
@@ -60,9 +61,11 @@ export async function layoutOfFiles(source: DatasetSource): Promise<Layout> {
  * The paths of all files that a source names, by their roles.
  * @throws UserError that says exactly which files to get, from where, and where to put them.
  */
-export async function findFiles(source: DatasetSource): Promise<Map<string, string>> {
+export async function findFiles(source: DatasetSource): Promise<Map<string, string[]>> {
   const named = await locateFiles(source);
   const missing = named.filter(({ path }) => !path).map(({ file }) => file);
   if (missing.length) throw new UserError(missingMessage(source, missing));
-  return new Map(named.map(({ role, path }) => [role, path as string]));
+  const found = new Map<string, string[]>();
+  for (const { role, path } of named) found.set(role, [...(found.get(role) ?? []), path as string]);
+  return found;
 }

@@ -19,14 +19,16 @@ const sourceFiles = z.strictObject({
   pool: z.string().optional(),
 });
 
+type Files = z.output<typeof sourceFiles>;
+
 /** Where a dataset comes from: a folder, files that are to be fetched, or a generator. */
 export interface DatasetSource {
   name: string;
   summary?: string;
   /** A folder in one of the layouts. */
   path?: string;
-  /** Named files, and where they are to be had. */
-  files?: z.output<typeof sourceFiles>;
+  /** Named files, and where they are to be had. Several files of one kind are read one after the other. */
+  files?: { [role in keyof Files]?: string | readonly string[] };
   /** The Hugging Face dataset repository that has `files`. */
   hub?: string;
   /** Makes the data: 'demo'. */
@@ -47,12 +49,16 @@ const dataset = z.strictObject({
   generator: z.string().optional(),
   parameters: z.record(z.string(), z.unknown()).optional(),
   defaults: z.record(z.string(), z.record(z.string(), z.unknown())).optional(),
-  /** Stands for {domain} in the names of files. */
+  /** Stands for {domain} in the names of files and in the summary; by default the dataset's own name. */
   domain: z.string().optional(),
 });
 
 /** A file of configs/datasets: one dataset named as the file, or a table of datasets with what they share. */
-const datasetFile = dataset.extend({ datasets: z.record(z.string(), dataset).optional() });
+const datasetFile = dataset.extend({
+  datasets: z.record(z.string(), dataset).optional(),
+  /** A dataset of all the table's domains. */
+  together: z.strictObject({ name: z.string(), summary: z.string() }).optional(),
+});
 
 interface Entry {
   names: string[];
@@ -127,18 +133,39 @@ function entriesOf(path: string): Entry[] {
     const reason = error instanceof z.ZodError ? z.prettifyError(error) : messageOf(error);
     throw new UserError(`${path}: not a description of datasets: ${reason}`);
   }
-  const { datasets, ...shared } = content;
+  const { datasets, together, ...shared } = content;
   if (!datasets) return [entry(basename(path).replace(/\.ya?ml$/, ''), shared)];
-  return Object.entries(datasets).map(([name, own]) => entry(name, { ...shared, ...own }));
+  const entries = Object.entries(datasets).map(([name, own]) => entry(name, { ...shared, ...own }));
+  if (together) {
+    const sources = entries.map(({ source }) => source);
+    const rest = { hub: shared.hub, defaults: shared.defaults };
+    entries.push({ names: [together.name], source: { ...together, ...rest, files: joined(sources) } });
+  }
+  return entries;
 }
 
-function entry(name: string, { aliases, domain, files, ...rest }: z.output<typeof dataset>): Entry {
+function entry(name: string, content: z.output<typeof dataset>): Entry {
+  const { aliases, domain = name, files, summary, ...rest } = content;
   const named = Object.entries(files ?? {}).map(([role, file]) => [
     role,
-    file?.replaceAll('{domain}', domain ?? name),
+    file?.replaceAll('{domain}', domain),
   ]);
   return {
     names: [name, ...aliases],
-    source: { name, ...rest, files: files && (Object.fromEntries(named) as DatasetSource['files']) },
+    source: {
+      name,
+      summary: summary?.replaceAll('{domain}', domain),
+      ...rest,
+      files: files && (Object.fromEntries(named) as DatasetSource['files']),
+    },
   };
+}
+
+/** The files of several sources, role by role. */
+function joined(sources: readonly DatasetSource[]): DatasetSource['files'] {
+  const files: Record<string, string[]> = {};
+  for (const source of sources)
+    for (const [role, file] of Object.entries(source.files ?? {}))
+      files[role] = [...(files[role] ?? []), ...[file].flat()];
+  return files;
 }

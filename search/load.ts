@@ -57,7 +57,7 @@ export async function loadTask(
 async function sourceOf(dataset: DatasetSource): Promise<TaskSource> {
   if (dataset.files?.queries) {
     const found = await findFiles(dataset);
-    return official(found.get('queries')!, found.get('pool')!);
+    return official(found.get('queries')![0], found.get('pool')![0]);
   }
   if (!dataset.path)
     throw new UsageError(
