@@ -3,7 +3,7 @@ import { basename, join, resolve } from 'node:path';
 import { UserError } from '../common/errors.ts';
 import { cacheFolder, explainFileError, hashFile } from '../common/files.ts';
 import type { Progress } from '../common/progress.ts';
-import { datasetHash, readIntact, readPrepared, writePrepared } from './cache.ts';
+import { datasetHash, readIntact, readPrepared, removeAbandoned, writePrepared } from './cache.ts';
 import { Database } from './database.ts';
 import type { Dataset, FeatureFile, Manifest } from './dataset.ts';
 import { writeDefined } from './defined.ts';
@@ -88,6 +88,7 @@ async function build(folder: string, order: Order): Promise<void> {
   const { name, layout, settings, seed, hash, sources, progress } = order;
   const { memoryGB, tempFolder, ...deciding } = settings;
   const spillFolder = join(tempFolder ?? folder, `spill-${basename(folder)}`);
+  if (tempFolder) await removeAbandoned(tempFolder);
   const bad = new BadRows(settings.strict);
   const { steps, ties, counts } = await Database.with(
     { memoryGB, spillFolder, progress },
