@@ -11,7 +11,7 @@ import { trainingStep } from '../training/step.ts';
  */
 const [steps, model, ...set] = process.argv.slice(2);
 const progress = new Progress();
-const run = resolveExperiment({ model, dataset: 'games-size', set, runs: '' }, progress);
+const run = await resolveExperiment({ model, dataset: 'games-size', set, runs: '' }, progress);
 const experiment = await openExperiment(run, progress);
 if (experiment.kind !== 'trained') throw new Error(`${model} is not trained`);
 const { dataset, parameters, text } = experiment;

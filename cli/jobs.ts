@@ -3,6 +3,7 @@ import type { Progress } from '../common/progress.ts';
 import { projectCatalogue } from '../configs/catalogue.ts';
 import type { ConfigOptions } from '../configs/options.ts';
 import { resolveData, resolveEncoding, resolvePairs } from '../configs/parts.ts';
+import { loadPluginsOf } from '../configs/plugins.ts';
 import {
   type Dataset,
   filesOnHub,
@@ -50,7 +51,7 @@ export async function encodeItems(
 ): Promise<EncodeResult> {
   const started = performance.now();
   const { embedTexts, missingWeights, writeFeature } = await import('../encoders/index.ts');
-  const { dataset, data, seed, threads, encoder } = resolveEncoding(options, await projectCatalogue());
+  const { dataset, data, seed, threads, encoder } = resolveEncoding(options, await projectCatalogue(options));
   const weights = await missingWeights(encoder.entry, encoder.settings);
   await download([await missingFiles(resolveSource(dataset)), weights], progress);
   const { name, itemCount, itemTexts, featureFile } = await loadDataset(resolveSource(dataset), data, {
@@ -74,6 +75,7 @@ export async function encodeItems(
 }
 
 async function load(options: ConfigOptions, progress: Progress): Promise<Dataset> {
+  await loadPluginsOf(options);
   const { dataset, data, seed } = resolveData(options);
   const source = resolveSource(dataset);
   await download([await missingFiles(source)], progress);

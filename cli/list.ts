@@ -1,10 +1,11 @@
 import type { CommandModule } from 'yargs';
 import { unknownName } from '../common/errors.ts';
 import type { EncoderName } from '../configs/catalogue.ts';
+import type { ConfigOptions } from '../configs/options.ts';
 import type { Parameter } from '../configs/schema.ts';
 import type { Layer } from '../configs/values.ts';
 import type { EncoderDefinition } from '../encoders/contract.ts';
-import { outputOptions } from './options.ts';
+import { configOptions, outputOptions } from './options.ts';
 import { printResult } from './output.ts';
 import { paint, table } from './style.ts';
 
@@ -17,6 +18,7 @@ interface Listed {
 
 interface Arguments {
   name?: string;
+  plugin: string[];
   json: boolean;
 }
 
@@ -24,7 +26,7 @@ interface Arguments {
 function listing(
   kind: string,
   describe: string,
-  load: () => Promise<Listed[]>,
+  load: (options: ConfigOptions) => Promise<Listed[]>,
 ): CommandModule<object, Arguments> {
   return {
     command: `${kind}s [name]`,
@@ -32,9 +34,9 @@ function listing(
     builder: (yargs) =>
       yargs
         .positional('name', { type: 'string', describe: `only this ${kind}` })
-        .options({ json: outputOptions.json }) as never,
-    async handler({ name, json }) {
-      const all = await load();
+        .options({ plugin: configOptions.plugin, json: outputOptions.json }) as never,
+    async handler({ name, plugin, json }) {
+      const all = await load({ plugin, set: [] });
       const names = all.map((entry) => entry.name);
       if (name !== undefined && !names.includes(name)) throw unknownName(kind, name, names);
       const shown = name === undefined ? all : all.filter((entry) => entry.name === name);
@@ -67,9 +69,9 @@ function defaultAsText(value: unknown): string {
 }
 
 /** `rec models`. */
-export const models = listing('model', 'list models, their input and parameters', async () => {
+export const models = listing('model', 'list models, their input and parameters', async (options) => {
   const { chooseModel, projectCatalogue, describeSchema, withDefaults } = await loadConfigs();
-  const catalogue = await projectCatalogue();
+  const catalogue = await projectCatalogue(options);
   return catalogue.models.all().map(({ name, kind, summary, input, config }) => {
     const { defaults } = chooseModel(catalogue, name, 'rec models');
     return {
@@ -83,9 +85,9 @@ export const models = listing('model', 'list models, their input and parameters'
 });
 
 /** `rec encoders`. */
-export const encoders = listing('encoder', 'list encoders and their parameters', async () => {
+export const encoders = listing('encoder', 'list encoders and their parameters', async (options) => {
   const { chooseEncoder, listEncoders, projectCatalogue, describeSchema, withDefaults } = await loadConfigs();
-  const catalogue = await projectCatalogue();
+  const catalogue = await projectCatalogue(options);
   const describe = async ({ name, family, argument, summary }: EncoderName) => {
     const { entry, defaults } = chooseEncoder(catalogue, name, 'rec encoders');
     return {
@@ -118,7 +120,8 @@ async function loadConfigs() {
 }
 
 /** `rec datasets`. */
-export const datasets = listing('dataset', 'list datasets that are known by name', async () => {
+export const datasets = listing('dataset', 'list datasets that are known by name', async (options) => {
+  if (options.plugin?.length) await (await import('../configs/plugins.ts')).loadPluginsOf(options);
   const { listDatasets } = await import('../data/sources.ts');
   return listDatasets().map(({ name, aliases, synthetic, summary }) => ({
     name,

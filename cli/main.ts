@@ -1,17 +1,20 @@
 import yargs, { type Argv } from 'yargs';
 import { nearest, UsageError } from '../common/errors.ts';
 import { packageManifest } from '../common/package.ts';
+import { check } from './check.ts';
 import { data } from './data.ts';
 import { encode } from './encode.ts';
 import { evaluate } from './evaluate.ts';
 import { watchInterrupts } from './interrupt.ts';
 import { datasets, encoders, models } from './list.ts';
+import { create } from './new.ts';
 import { endOnClosedPipe, reportFailure } from './output.ts';
 import { pretrain } from './pretrain.ts';
 import { report } from './report.ts';
 import { run } from './run.ts';
 import { search } from './search.ts';
 import { sweep } from './sweep.ts';
+import { worker } from './worker.ts';
 
 /** The process's one command line: sets the exit code, and heeds interrupts and closed pipes. */
 export async function main(argv: readonly string[]): Promise<void> {
@@ -37,12 +40,15 @@ function parser(argv: readonly string[]): Argv {
     .usage('$0 <command>\n\nSequential recommenders with pluggable text encoders.')
     .command(run)
     .command(evaluate)
+    .command(check)
     .command(report)
     .command(sweep)
+    .command(worker)
     .command(encode)
     .command(search)
     .command(pretrain)
     .command(data)
+    .command(create)
     .command(models)
     .command(encoders)
     .command(datasets)

@@ -1,3 +1,4 @@
+import { UsageError } from '../common/errors.ts';
 import type { ConfigOptions } from '../configs/options.ts';
 
 /** An option that takes one text; what it means is for the configuration's schema to say. */
@@ -5,9 +6,15 @@ export function text(describe: string) {
   return { type: 'string', requiresArg: true, describe } as const;
 }
 
+/** An option that may be given several times, each time with one text. */
+export function texts(describe: string) {
+  return { ...text(describe), array: true, nargs: 1, default: [] as string[] } as const;
+}
+
 /** Options that decide the configuration, as `run`, `encode` and `data` share them. */
 export const configOptions = {
   dataset: text('a name from `rec datasets`, or a folder in a known layout [default: demo]'),
+  plugin: texts('a file that defines models, encoders or datasets; repeatable'),
   config: text('a YAML file of settings, over the defaults'),
   set: {
     type: 'string',
@@ -31,6 +38,19 @@ export const deviceOptions = {
   threads: text('threads of the CPU device'),
 } as const;
 
+/** Options that hand work to other machines. */
+export const queueOptions = {
+  queue: text('redis://[user:password@]host[:port][/database] whose workers (`rec worker`) do the work'),
+  artifacts: text('s3://bucket/prefix that files go through [default: a folder that all machines share]'),
+} as const;
+
+/** @throws UsageError unless the text is a whole number from 1 on */
+export function count(option: string, text: string): number {
+  if (!/^[1-9]\d{0,5}$/.test(text))
+    throw new UsageError(`${option} must be a whole number, 1 or more; got '${text}'`);
+  return Number(text);
+}
+
 /** Options that decide what is printed. */
 export const outputOptions = {
   json: { type: 'boolean', default: false, describe: 'print one JSON object on standard output' },
@@ -39,6 +59,9 @@ export const outputOptions = {
 
 /** What of a command's arguments decides the configuration. */
 export function configurationOf(options: ConfigOptions): ConfigOptions {
-  const { model, encoder, features, dataset, config, set, seed, device, threads } = options;
-  return { model, encoder, features, dataset, config, set, seed, device, threads };
+  const { model, encoder, features, dataset, plugin, config, set, seed, device, threads } = options;
+  return {
+    ...{ model, encoder, features, dataset, config, set, seed, device, threads },
+    plugin: plugin?.length ? plugin : undefined,
+  };
 }

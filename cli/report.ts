@@ -2,7 +2,7 @@ import type { CommandModule } from 'yargs';
 import type { Report, ReportOptions } from '../reports/index.ts';
 import { reportAsText } from '../reports/text.ts';
 import { job } from './job.ts';
-import { outputOptions, text } from './options.ts';
+import { outputOptions, text, texts } from './options.ts';
 import { printResult } from './output.ts';
 import { paint } from './style.ts';
 
@@ -15,9 +15,6 @@ interface Arguments {
   json: boolean;
   quiet: boolean;
 }
-
-const several = (describe: string) =>
-  ({ ...text(describe), array: true, nargs: 1, default: [] as string[] }) as const;
 
 /** `rec report RUNS...`: runs in one table, seeds put together, differences tested. */
 export const report: CommandModule<object, Arguments> = {
@@ -32,8 +29,8 @@ export const report: CommandModule<object, Arguments> = {
         describe: 'run folders, or folders of runs',
       })
       .options({
-        out: several('write the report to this file too: .html, .md, .tex, .csv or .json'),
-        baseline: several('compare with this system (a name of the table), or all of this model; repeatable'),
+        out: texts('write the report to this file too: .html, .md, .tex, .csv or .json'),
+        baseline: texts('compare with this system (a name of the table), or all of this model; repeatable'),
         metrics: text('figures of the table, as recall@10,ndcg@10 [default: recall and NDCG at each k]'),
         seen: {
           choices: ['kept', 'filtered'] as const,

@@ -44,8 +44,8 @@ export function searchAsText(result: SearchResult): string {
 function notesOf({ unanswered, missing, facts }: SearchResult): string[] {
   const notes: string[] = [];
   if (missing)
-    notes.push(`${formatNumber(missing)} relevant items are not in the pool: they count as not found`);
-  if (unanswered) notes.push(`${formatNumber(unanswered)} queries found nothing`);
+    notes.push(`relevant items that the pool lacks, which count as not found: ${formatNumber(missing)}`);
+  if (unanswered) notes.push(`queries that found nothing: ${formatNumber(unanswered)}`);
   return [...notes, ...Object.entries(facts).map(([fact, value]) => `${fact}: ${factAsText(value)}`)];
 }
 

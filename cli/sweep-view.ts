@@ -46,6 +46,12 @@ export class SweepView {
     this.#stream.write(`${isFailure ? paint(this.#stream, 'yellow', line) : line}\n`);
   }
 
+  /** Something else has happened. */
+  say(text: string): void {
+    this.#erase();
+    this.#stream.write(`${text}\n`);
+  }
+
   close(): void {
     clearInterval(this.#timer);
     this.#erase();

@@ -1,13 +1,15 @@
 import type { CommandModule } from 'yargs';
-import { UsageError, UserError } from '../common/errors.ts';
+import { UserError } from '../common/errors.ts';
 import type { ConfigOptions } from '../configs/options.ts';
 import { interrupted, interruptible } from './interrupt.ts';
 import {
   configOptions,
   configurationOf,
+  count,
   deviceOptions,
   encoderOptions,
   outputOptions,
+  queueOptions,
   text,
 } from './options.ts';
 import { printResult } from './output.ts';
@@ -17,6 +19,8 @@ interface Arguments extends ConfigOptions {
   jobs: string;
   runs: string;
   folder?: string;
+  queue?: string;
+  artifacts?: string;
   json: boolean;
   quiet: boolean;
 }
@@ -42,10 +46,11 @@ export const sweep: CommandModule<object, Arguments> = {
         folder: text("the sweep's folder itself, in place of one made in --runs"),
         ...deviceOptions,
         threads: text('threads of all trials together [default: one a core]'),
+        ...queueOptions,
         ...outputOptions,
       })
       .example('$0 sweep configs/sweeps/demo.yaml --jobs 2', '') as never,
-  async handler({ file, jobs, threads, runs, folder, json, quiet, ...settings }) {
+  async handler({ file, jobs, threads, runs, folder, queue, artifacts, json, quiet, ...settings }) {
     const { openSweep } = await import('../sweeps/index.ts');
     const { SweepView, sweepAsText } = await import('./sweep-view.ts');
     const options = {
@@ -55,8 +60,10 @@ export const sweep: CommandModule<object, Arguments> = {
       threads: threads === undefined ? undefined : count('--threads', threads),
       runs,
       folder,
+      queue,
+      artifacts,
     };
-    const sweep = await openSweep(options, interrupted);
+    const sweep = await openSweep(options, interrupted, (text) => view.say(text));
     const view = new SweepView(sweep, process.stderr, quiet);
     try {
       await interruptible(() => sweep.run((row) => view.update(row)));
@@ -71,10 +78,3 @@ export const sweep: CommandModule<object, Arguments> = {
       );
   },
 };
-
-/** @throws UsageError unless the text is a whole number from 1 on */
-function count(option: string, text: string): number {
-  if (!/^[1-9]\d{0,5}$/.test(text))
-    throw new UsageError(`${option} must be a whole number, 1 or more; got '${text}'`);
-  return Number(text);
-}

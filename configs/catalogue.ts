@@ -5,6 +5,8 @@ import { z } from 'zod';
 import { UsageError, unknownName } from '../common/errors.ts';
 import { resolveSource } from '../data/sources.ts';
 import { readYamlLayer } from './layers.ts';
+import type { ConfigOptions } from './options.ts';
+import { loadPluginsOf } from './plugins.ts';
 import { resolve } from './resolve.ts';
 import { type Layer, only, without } from './values.ts';
 
@@ -41,8 +43,9 @@ export interface Catalogue<M extends ModelEntry = ModelEntry, E extends EncoderE
 /** The folder of the YAML files that come with the project. */
 export const configsFolder: string = fileURLToPath(new URL('.', import.meta.url));
 
-/** What comes with the project. Imports the models, and with them tfjs. */
-export async function projectCatalogue() {
+/** What comes with the project, and what plugins that the options name add. Imports the models, and with them tfjs. */
+export async function projectCatalogue(options: ConfigOptions = { set: [] }, under: readonly Layer[] = []) {
+  await loadPluginsOf(options, under);
   const [{ models }, { encoders }] = await Promise.all([
     import('../models/index.ts'),
     import('../encoders/index.ts'),

@@ -16,6 +16,8 @@ export interface ConfigOptions {
   features?: string;
   /** A name from configs/datasets, or a folder. */
   dataset?: string;
+  /** Files that define models, encoders or datasets; they are loaded before names are looked up. */
+  plugin?: string[];
   /** Path of a YAML file of settings. */
   config?: string;
   /** 'key=value' assignments. */
@@ -45,6 +47,7 @@ export const choices = z.strictObject({
     .default('blair-mini')
     .describe('a name from `rec encoders`; models that take ids only use none'),
   dataset: z.string().default('demo').describe('a name from `rec datasets`, or a folder'),
+  plugin: z.array(z.string()).optional().describe('files that define more models, encoders or datasets'),
 });
 
 /** Settings of everything that reads a dataset. */
@@ -91,7 +94,8 @@ export function userLayersForPart(options: ConfigOptions, schema: z.ZodObject): 
 // Paths are written into a run as absolute ones: the run is then resumed from any folder.
 const isPath = (nameOrPath: string) => /[\\/]|^\./.test(nameOrPath);
 
-function flagsOf({ model, encoder, features, dataset, seed, device, threads }: ConfigOptions): Flags {
+function flagsOf(options: ConfigOptions): Flags {
+  const { model, encoder, features, dataset, plugin, seed, device, threads } = options;
   if (encoder !== undefined && features !== undefined) {
     throw new UsageError(
       `--features ${features} is short for --encoder file:${features}: leave out --encoder ${encoder}`,
@@ -107,6 +111,10 @@ function flagsOf({ model, encoder, features, dataset, seed, device, threads }: C
           ]
         : ['--features', `file:${resolve(features)}`],
     'run.dataset': ['--dataset', dataset && isPath(dataset) ? resolve(dataset) : dataset],
+    'run.plugin': [
+      '--plugin',
+      plugin?.length ? JSON.stringify(plugin.map((path) => resolve(path))) : undefined,
+    ],
     seed: ['--seed', seed],
     device: ['--device', device],
     threads: ['--threads', threads],

@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
-import { rm } from 'node:fs/promises';
-import { join } from 'node:path';
+import { readdir, rm, stat } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { messageOf, UserError } from '../common/errors.ts';
 import { hashFile, hashJson, readBytes, readJson, replaceAtomically } from '../common/files.ts';
 import { readSafetensors, requireTensor } from '../common/safetensors.ts';
@@ -8,6 +8,34 @@ import type { Dataset, Manifest, Rows } from './dataset.ts';
 import { files, formatVersion, type Seal } from './store.ts';
 import type { SplitName } from './table.ts';
 import { openTexts } from './text-file.ts';
+
+/** The end of the name of a temporary file or folder: the process that made it (see replaceAtomically). */
+const temporaryName = /\.(\d+)-[0-9a-f]{8}\.tmp$/;
+/** Processes of other machines that share the cache cannot be asked whether they live: what is young stays. */
+const ABANDONED_AFTER_MS = 3_600_000;
+
+/** Removes temporary files in a folder whose process was killed. */
+export async function removeAbandoned(folder: string): Promise<void> {
+  for (const name of await readdir(folder).catch(() => [])) {
+    const maker = Number(temporaryName.exec(name)?.[1]);
+    if (!maker || isAlive(maker)) continue;
+    const path = join(folder, name);
+    const changed = await stat(path).then(
+      ({ mtimeMs }) => mtimeMs,
+      () => Number.POSITIVE_INFINITY,
+    );
+    if (Date.now() - changed > ABANDONED_AFTER_MS) await rm(path, { recursive: true, force: true });
+  }
+}
+
+function isAlive(id: number): boolean {
+  try {
+    process.kill(id, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM';
+  }
+}
 
 /**
  * Makes the folder of a prepared dataset: `write` fills a temporary one, which then gets its name. Another process that
@@ -17,6 +45,7 @@ export async function writePrepared(
   folder: string,
   write: (temporary: string) => Promise<void>,
 ): Promise<void> {
+  await removeAbandoned(dirname(folder));
   try {
     await replaceAtomically(folder, write);
   } catch (error) {

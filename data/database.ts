@@ -191,6 +191,11 @@ export function quotedPath(path: string): string {
   return quoted(path.replace(/[[?*]/g, '[$&]'));
 }
 
+/** A name as it stands in SQL. */
+export function quotedName(name: string): string {
+  return `"${name.replaceAll('"', '""')}"`;
+}
+
 /** A string as it stands in SQL. */
 export function quoted(text: string): string {
   return `'${text.replaceAll("'", "''")}'`;

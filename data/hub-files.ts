@@ -14,11 +14,11 @@ export interface NamedFile {
 /** Looks for the files that a source names: under $REC_DATA, with and without .gz, then in the hub's cache. */
 export async function locateFiles({ files = {}, hub }: DatasetSource): Promise<NamedFile[]> {
   const named: NamedFile[] = [];
-  for (const [role, file] of Object.entries(files)) {
-    if (!file) continue;
-    const path = findUnderRoot(file, hub) ?? (hub && (await cachedFile(repoOf(hub), file)));
-    named.push({ role, file, ...(path && { path }) });
-  }
+  for (const [role, list] of Object.entries(files))
+    for (const file of [list].flat()) {
+      const path = findUnderRoot(file, hub) ?? (hub && (await cachedFile(repoOf(hub), file)));
+      named.push({ role, file, ...(path && { path }) });
+    }
   return named;
 }
 
@@ -35,7 +35,7 @@ export async function missingFiles(source: DatasetSource): Promise<HubNeed | und
 export function filesOnHub(source: DatasetSource, others?: readonly string[]): HubNeed {
   if (!source.hub || !source.files)
     throw new UsageError(`dataset '${source.name}' is not on the hub: there is nothing to download.`);
-  const files = Object.values(source.files).filter((file) => file !== undefined);
+  const files = Object.values(source.files).flat();
   return needOf(source, source.hub, others ?? files);
 }
 

@@ -3,9 +3,10 @@ import { basename, join, resolve } from 'node:path';
 import { UserError } from '../common/errors.ts';
 import { cacheFolder, explainFileError, hashFile } from '../common/files.ts';
 import type { Progress } from '../common/progress.ts';
-import { datasetHash, readIntact, readPrepared, writePrepared } from './cache.ts';
+import { datasetHash, readIntact, readPrepared, removeAbandoned, writePrepared } from './cache.ts';
 import { Database } from './database.ts';
 import type { Dataset, FeatureFile, Manifest } from './dataset.ts';
+import { writeDefined } from './defined.ts';
 import { generators } from './generators.ts';
 import { detectLayout, layoutOfFiles } from './layouts.ts';
 import { prepare } from './prepare.ts';
@@ -16,10 +17,11 @@ import { sealStore } from './store.ts';
 import { BadRows } from './table.ts';
 
 export type { Dataset, FeatureFile, Manifest, Rows } from './dataset.ts';
+export { type DatasetDefinition, defineDataset, type Interaction } from './defined.ts';
 export { filesOnHub, missingFiles } from './hub-files.ts';
 export { inspectDataset, targetCounts, trainingCounts } from './inspect.ts';
 export { type DataSettings, dataSettings } from './settings.ts';
-export { type DatasetSource, listDatasets, resolveSource } from './sources.ts';
+export { addDataset, type DatasetSource, listDatasets, resolveSource } from './sources.ts';
 
 export interface LoadContext {
   progress: Progress;
@@ -38,7 +40,7 @@ export async function loadDataset(
   settings: DataSettings,
   { progress, seed }: LoadContext,
 ): Promise<Dataset> {
-  const layout = await layoutOf(source);
+  const layout = await layoutOf(source, progress);
   for (const note of layout.notes ?? []) progress.note(note);
   const sources = await describeFiles(layout.paths, progress);
   const hash = datasetHash({
@@ -63,7 +65,8 @@ export async function loadDataset(
   return dataset;
 }
 
-async function layoutOf(source: DatasetSource): Promise<Layout> {
+async function layoutOf(source: DatasetSource, progress: Progress): Promise<Layout> {
+  if (source.definition) return detectLayout(await writeDefined(source.definition, progress));
   if (source.generator) return generators(source.generator, source.parameters);
   if (source.path) return detectLayout(resolve(source.path));
   if (source.files) return layoutOfFiles(source);
@@ -85,6 +88,7 @@ async function build(folder: string, order: Order): Promise<void> {
   const { name, layout, settings, seed, hash, sources, progress } = order;
   const { memoryGB, tempFolder, ...deciding } = settings;
   const spillFolder = join(tempFolder ?? folder, `spill-${basename(folder)}`);
+  if (tempFolder) await removeAbandoned(tempFolder);
   const bad = new BadRows(settings.strict);
   const { steps, ties, counts } = await Database.with(
     { memoryGB, spillFolder, progress },

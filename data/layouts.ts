@@ -1,5 +1,5 @@
 import { readdir } from 'node:fs/promises';
-import { UserError } from '../common/errors.ts';
+import { UsageError, UserError } from '../common/errors.ts';
 import { explainFileError } from '../common/files.ts';
 import { locateFiles, missingMessage } from './hub-files.ts';
 import { amazon, amazonSplit, detectAmazon, detectAmazonSplit } from './readers/amazon.ts';
@@ -41,16 +41,31 @@ export async function detectLayout(path: string): Promise<Layout> {
  * @throws UserError that says exactly which files to get, from where, and where to put them.
  */
 export async function layoutOfFiles(source: DatasetSource): Promise<Layout> {
-  const named = await locateFiles(source);
-  const missing = named.filter(({ path }) => !path).map(({ file }) => file);
-  if (missing.length) throw new UserError(missingMessage(source, missing));
-  const found = new Map(named.map(({ role, path }) => [role, path as string]));
-  const metadata = found.has('metadata') ? [found.get('metadata') as string] : [];
-  if (found.has('interactions')) return amazon([found.get('interactions') as string], metadata);
-  const paths = Object.fromEntries(splitNames.map((split) => [split, found.get(split)]));
+  if (source.files?.queries)
+    throw new UsageError(
+      `dataset '${source.name}' is a search task: \`rec search run --dataset ${source.name}\`.`,
+    );
+  const found = await findFiles(source);
+  const metadata = found.get('metadata') ?? [];
+  const interactions = found.get('interactions');
+  if (interactions) return amazon(interactions, metadata);
+  const paths = Object.fromEntries(splitNames.map((split) => [split, found.get(split)?.[0]]));
   if (splitNames.some((split) => !paths[split]))
     throw new UserError(
       `dataset '${source.name}': its files name neither 'interactions' nor all of train, valid, test.`,
     );
   return amazonSplit(paths as Record<(typeof splitNames)[number], string>, metadata);
+}
+
+/**
+ * The paths of all files that a source names, by their roles.
+ * @throws UserError that says exactly which files to get, from where, and where to put them.
+ */
+export async function findFiles(source: DatasetSource): Promise<Map<string, string[]>> {
+  const named = await locateFiles(source);
+  const missing = named.filter(({ path }) => !path).map(({ file }) => file);
+  if (missing.length) throw new UserError(missingMessage(source, missing));
+  const found = new Map<string, string[]>();
+  for (const { role, path } of named) found.set(role, [...(found.get(role) ?? []), path as string]);
+  return found;
 }

@@ -74,7 +74,7 @@ export class Loader {
           END
         FROM (
           SELECT line, problem, identifier(user_name) AS user_name, identifier(item_name) AS item_name,
-            finite(time) AS time, rating, finite(rating) AS rating_value
+            finite(TRY_CAST(time AS DOUBLE)) AS time, rating, finite(TRY_CAST(rating AS DOUBLE)) AS rating_value
           FROM (${rows}))`,
       );
     await this.#database.run(`
@@ -135,13 +135,20 @@ export class Loader {
       return 0;
     }
     await this.#query(
-      `INSERT INTO ${table} ${select(`SELECT NULL AS line, * FROM (${source.query})`)}`,
+      `INSERT INTO ${table} ${select(`SELECT NULL AS line, *, NULL AS problem FROM (${source.query})`)}`,
       source.path,
     );
     const rejects = await this.#rejects(source);
     const [after] = await this.#database.numbers(`SELECT count(*) FROM ${table}`);
     if (after === before && source.format === 'lines')
       throw new UserError(`${source.path}: the file is empty; JSON records were expected.`);
+    const [bad] = await this.#database.numbers(
+      `SELECT count(*) FROM ${table} WHERE rowid >= ${before} AND problem IS NOT NULL`,
+    );
+    if (bad && source.unreadable)
+      await this.#database.run(`
+        UPDATE ${table} SET problem = unreadable.problem FROM (${source.unreadable}) AS unreadable
+        WHERE ${table}.rowid = ${before} + place`);
     await this.#report(table, before, source.path, source.format, rejects);
     return rejects.records.length;
   }

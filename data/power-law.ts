@@ -71,8 +71,8 @@ function interactions(wanted: PowerLawParameters): PushSource<typeof interaction
         const taken = new Set<number>();
         while (taken.size < length) taken.add(draw(random));
         for (const item of taken) {
-          add(at + 1, { user_name: `user-${u + 1}`, item_name: itemName(item), time: String(at) });
           at++;
+          add(at, { user_name: `user-${u + 1}`, item_name: itemName(item), time: String(at) });
         }
         if (u % 4096 === 0) progress.advance(u, wanted.users);
       });

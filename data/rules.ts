@@ -23,8 +23,11 @@ export class Rules {
     this.#record = record;
   }
 
-  /** Numbers users and items in order of their first appearance, and makes times milliseconds. */
-  async number(badRows: number): Promise<void> {
+  /**
+   * Numbers users and items in order of their first appearance, and makes times milliseconds.
+   * @param badRows rows that could not be read, for the record
+   */
+  async number(badRows: number, now = Date.now()): Promise<void> {
     const [count, latest] = await this.#sql.numbers('SELECT count(*), max(time) FROM reviews');
     // Below 1e11, which is 1973 in ms and the year 5138 in s, times are in seconds.
     const seconds = latest > 0 && latest < 1e11;
@@ -38,8 +41,13 @@ export class Rules {
       SELECT seq, user_id, item_id, ${seconds ? 'time * 1000 AS time' : 'time'}, split
       FROM reviews JOIN users USING (user_name) JOIN items USING (item_name)`);
     this.#count = count;
-    const note = seconds ? 'timestamps were in seconds' : undefined;
-    this.#record('read interactions', 'rows', count + badRows, count, note);
+    const [early, late] = await this.#sql.numbers(`
+      SELECT count(CASE WHEN time <= 0 THEN 1 END), count(CASE WHEN time > ${now} THEN 1 END) FROM interactions`);
+    const notes: string[] = [];
+    if (seconds) notes.push('timestamps were in seconds');
+    if (early) notes.push(`${early} are of 1970 or before: has their time been lost?`);
+    if (late) notes.push(`${late} lie in the future`);
+    this.#record('read interactions', 'rows', count + badRows, count, notes.join('; ') || undefined);
   }
 
   /** Of several interactions of one user with one item keeps the earliest; of equally early ones, the first in the file. */

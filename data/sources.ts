@@ -4,7 +4,8 @@ import { basename, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parse } from 'yaml';
 import { z } from 'zod';
-import { messageOf, UserError, unknownName } from '../common/errors.ts';
+import { messageOf, UsageError, UserError, unknownName } from '../common/errors.ts';
+import type { DatasetDefinition } from './defined.ts';
 
 /** Files of a source named one by one; relative to `root`, looked for with and without .gz. */
 const sourceFiles = z.strictObject({
@@ -13,7 +14,12 @@ const sourceFiles = z.strictObject({
   valid: z.string().optional(),
   test: z.string().optional(),
   metadata: z.string().optional(),
+  /** Of a search task: its queries, and the items that are searched. */
+  queries: z.string().optional(),
+  pool: z.string().optional(),
 });
+
+type Files = z.output<typeof sourceFiles>;
 
 /** Where a dataset comes from: a folder, files that are to be fetched, or a generator. */
 export interface DatasetSource {
@@ -21,12 +27,14 @@ export interface DatasetSource {
   summary?: string;
   /** A folder in one of the layouts. */
   path?: string;
-  /** Named files, and where they are to be had. */
-  files?: z.output<typeof sourceFiles>;
+  /** Named files, and where they are to be had. Several files of one kind are read one after the other. */
+  files?: { [role in keyof Files]?: string | readonly string[] };
   /** The Hugging Face dataset repository that has `files`. */
   hub?: string;
   /** Makes the data: 'demo'. */
   generator?: string;
+  /** Yields the data: a plugin's. */
+  definition?: DatasetDefinition;
   parameters?: Record<string, unknown>;
   /** Settings by section (`data`, `train`, ...) that this dataset sets, unless the user does. */
   defaults?: Record<string, Record<string, unknown>>;
@@ -41,16 +49,33 @@ const dataset = z.strictObject({
   generator: z.string().optional(),
   parameters: z.record(z.string(), z.unknown()).optional(),
   defaults: z.record(z.string(), z.record(z.string(), z.unknown())).optional(),
-  /** Stands for {domain} in the names of files. */
+  /** Stands for {domain} in the names of files and in the summary; by default the dataset's own name. */
   domain: z.string().optional(),
 });
 
 /** A file of configs/datasets: one dataset named as the file, or a table of datasets with what they share. */
-const datasetFile = dataset.extend({ datasets: z.record(z.string(), dataset).optional() });
+const datasetFile = dataset.extend({
+  datasets: z.record(z.string(), dataset).optional(),
+  /** A dataset of all the table's domains. */
+  together: z.strictObject({ name: z.string(), summary: z.string() }).optional(),
+});
 
 interface Entry {
   names: string[];
   source: DatasetSource;
+}
+
+const defined = new Map<string, Entry>();
+
+/**
+ * Adds a plugin's dataset, in place of an earlier one of that name.
+ * @throws UsageError where the name is that of one in configs/datasets
+ */
+export function addDataset(definition: DatasetDefinition): void {
+  const { name, summary, defaults } = definition;
+  if (describedEntries().some(({ names }) => names.includes(name)))
+    throw new UsageError(`dataset '${name}' comes with the project; give the plugin's a name of its own`);
+  defined.set(name, { names: [name], source: { name, summary, defaults, definition } });
 }
 
 const folder = fileURLToPath(new URL('../configs/datasets', import.meta.url));
@@ -91,7 +116,9 @@ export function listDatasets(): { name: string; aliases: string[]; summary: stri
   }));
 }
 
-function readEntries(): Entry[] {
+const readEntries = (): Entry[] => [...describedEntries(), ...defined.values()];
+
+function describedEntries(): Entry[] {
   return readdirSync(folder)
     .filter((file) => /\.ya?ml$/.test(file))
     .sort()
@@ -106,18 +133,39 @@ function entriesOf(path: string): Entry[] {
     const reason = error instanceof z.ZodError ? z.prettifyError(error) : messageOf(error);
     throw new UserError(`${path}: not a description of datasets: ${reason}`);
   }
-  const { datasets, ...shared } = content;
+  const { datasets, together, ...shared } = content;
   if (!datasets) return [entry(basename(path).replace(/\.ya?ml$/, ''), shared)];
-  return Object.entries(datasets).map(([name, own]) => entry(name, { ...shared, ...own }));
+  const entries = Object.entries(datasets).map(([name, own]) => entry(name, { ...shared, ...own }));
+  if (together) {
+    const sources = entries.map(({ source }) => source);
+    const rest = { hub: shared.hub, defaults: shared.defaults };
+    entries.push({ names: [together.name], source: { ...together, ...rest, files: joined(sources) } });
+  }
+  return entries;
 }
 
-function entry(name: string, { aliases, domain, files, ...rest }: z.output<typeof dataset>): Entry {
+function entry(name: string, content: z.output<typeof dataset>): Entry {
+  const { aliases, domain = name, files, summary, ...rest } = content;
   const named = Object.entries(files ?? {}).map(([role, file]) => [
     role,
-    file?.replaceAll('{domain}', domain ?? name),
+    file?.replaceAll('{domain}', domain),
   ]);
   return {
     names: [name, ...aliases],
-    source: { name, ...rest, files: files && (Object.fromEntries(named) as DatasetSource['files']) },
+    source: {
+      name,
+      summary: summary?.replaceAll('{domain}', domain),
+      ...rest,
+      files: files && (Object.fromEntries(named) as DatasetSource['files']),
+    },
   };
+}
+
+/** The files of several sources, role by role. */
+function joined(sources: readonly DatasetSource[]): DatasetSource['files'] {
+  const files: Record<string, string[]> = {};
+  for (const source of sources)
+    for (const [role, file] of Object.entries(source.files ?? {}))
+      files[role] = [...(files[role] ?? []), ...[file].flat()];
+  return files;
 }

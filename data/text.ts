@@ -19,10 +19,9 @@ export function cleanText(raw: string): string {
     decodeHTML(raw)
       .trim()
       .replace(/<[^>]+>/g, '')
-      .replace(/[\n\t]/g, ' ')
-      .replace(/ +/g, ' ')
-      // biome-ignore lint/suspicious/noControlCharactersInRegex: the ASCII range begins there
-      .replace(/[^\x00-\x7F]/gu, ' ')
+      .replace(/[\n\t ]{2,}|[\n\t]/g, ' ')
+      // Without the flag u, which is slow, a character may be two units.
+      .replace(/[\uD800-\uDBFF][\uDC00-\uDFFF]|[^\0-\x7F]/g, ' ')
   );
 }
 

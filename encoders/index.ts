@@ -1,4 +1,4 @@
-import { unknownName } from '../common/errors.ts';
+import { Registry } from '../common/registry.ts';
 import type { HubNeed } from '../hub/index.ts';
 import type { EncoderDefinition } from './contract.ts';
 import file from './feature-file.ts';
@@ -6,19 +6,13 @@ import lsa from './lsa.ts';
 import random from './random.ts';
 import roberta from './roberta.ts';
 
-/** Every registered family of encoders. A new one is a file beside these, and a line here. */
-const registered = [lsa, roberta, file, random] as unknown as EncoderDefinition[];
-
-export const encoders = {
-  all: (): readonly EncoderDefinition[] => registered,
-  names: (): string[] => registered.map((encoder) => encoder.name),
-  /** @throws UsageError that names the nearest registered family. */
-  get(name: string): EncoderDefinition {
-    const found = registered.find((encoder) => encoder.name === name);
-    if (!found) throw unknownName('encoder', name, encoders.names(), '--encoder');
-    return found;
-  },
-};
+/** Every family of encoders. A new one is a file beside these, and a name here. */
+export const encoders = new Registry('encoder', [
+  lsa,
+  roberta,
+  file,
+  random,
+] as unknown as EncoderDefinition[]);
 
 /** What is to be downloaded before an encoder can be opened; undefined where nothing is. */
 export async function missingWeights(

@@ -36,4 +36,4 @@ export {
 export type { Randomness } from './random.ts';
 export { compileShards, type Sharded } from './shards.ts';
 export { tf } from './tf.ts';
-export { isTracing } from './tracer.ts';
+export { isTracing, modelLine } from './tracer.ts';

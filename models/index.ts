@@ -1,4 +1,4 @@
-import { unknownName } from '../common/errors.ts';
+import { Registry } from '../common/registry.ts';
 import type { BaselineDefinition, Definition, ModelDefinition } from './contract.ts';
 import gru4rec from './gru4rec.ts';
 import itemTransition from './item-transition.ts';
@@ -7,29 +7,22 @@ import sasrec from './sasrec.ts';
 import sasrecText from './sasrec-text.ts';
 import unisrec from './unisrec.ts';
 
-/** Every registered model. A new one is a file beside these, and a line here. */
-const registered = [
+/** Every model. A new one is a file beside these, and a line here. */
+const registry = new Registry<Definition>('model', [
   gru4rec,
   sasrec,
   sasrecText,
   unisrec,
   popularity,
   itemTransition,
-] as unknown as Definition[];
+] as unknown as Definition[]);
 
 export const models = {
-  all: (): readonly Definition[] => registered,
+  ...registry,
   /** Those that gradients train. */
-  trained: (): ModelDefinition[] => registered.filter((m) => m.kind === 'trained'),
+  trained: (): ModelDefinition[] => registry.all().filter((m) => m.kind === 'trained'),
   /** The yardsticks that every result shows beside its model. */
-  baselines: (): BaselineDefinition[] => registered.filter((m) => m.kind === 'baseline'),
-  names: (): string[] => registered.map((m) => m.name),
-  /** @throws UsageError that names the nearest registered model. */
-  get(name: string): Definition {
-    const found = registered.find((m) => m.name === name);
-    if (!found) throw unknownName('model', name, models.names(), '--model');
-    return found;
-  },
+  baselines: (): BaselineDefinition[] => registry.all().filter((m) => m.kind === 'baseline'),
 };
 
 export type {

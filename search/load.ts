@@ -1,11 +1,15 @@
 import { readdir, stat } from 'node:fs/promises';
-import { basename, join, resolve } from 'node:path';
-import { UserError } from '../common/errors.ts';
+import { basename, resolve } from 'node:path';
+import { UsageError, UserError } from '../common/errors.ts';
 import { cacheFolder, explainFileError, hashFile, hashJson } from '../common/files.ts';
 import type { Progress } from '../common/progress.ts';
 import type { DatasetSource } from '../data/index.ts';
+import { findFiles } from '../data/layouts.ts';
 import { BadRows } from '../data/table.ts';
-import { detectOfficial } from './readers/official.ts';
+import { detectEsci } from './readers/esci.ts';
+import { detectOfficial, official } from './readers/official.ts';
+import { detectPairs } from './readers/pairs.ts';
+import { detectReviews } from './readers/reviews.ts';
 import type { TaskSource } from './readers/source.ts';
 import type { PoolSettings } from './settings.ts';
 import { formatVersion, readTask, type TaskWriter, writeTask } from './store.ts';
@@ -51,15 +55,26 @@ export async function loadTask(
 }
 
 async function sourceOf(dataset: DatasetSource): Promise<TaskSource> {
-  const path = resolve(dataset.path ?? '');
+  if (dataset.files?.queries) {
+    const found = await findFiles(dataset);
+    return official(found.get('queries')![0], found.get('pool')![0]);
+  }
+  if (!dataset.path)
+    throw new UsageError(
+      `dataset '${dataset.name}' is no search task; give amazon-c4, esci, or a folder with reviews and item metadata.`,
+    );
+  const path = resolve(dataset.path);
   const entries = await readdir(path, { withFileTypes: true }).catch((error) => {
     throw explainFileError(error, path);
   });
-  const files = entries.filter((entry) => !entry.isDirectory()).map(({ name }) => join(path, name));
-  const source = await detectOfficial(files.sort());
-  if (source) return source;
+  const files = entries.filter((entry) => !entry.isDirectory()).map(({ name }) => name);
+  const folder = { path, files: files.sort() };
+  for (const detect of [detectOfficial, detectPairs, detectEsci, detectReviews]) {
+    const source = await detect(folder);
+    if (source) return source;
+  }
   throw new UserError(
-    `${path}: no search task was recognised (it holds ${files.map((file) => basename(file)).join(', ') || 'nothing'}). A folder holds a CSV file with the columns qid, query, item_id, and the pool as .jsonl with item_id, category, metadata.`,
+    `${path}: no search task was recognised (it holds ${files.join(', ') || 'nothing'}). A folder holds one of: a CSV file with the columns qid, query, item_id, and the pool as .jsonl with item_id, category, metadata; a file of pairs (.tsv) with review and metadata; ESCI's examples (.parquet, .csv or .jsonl) and item metadata; reviews in JSON, and item metadata beside them or inside.`,
   );
 }
 
@@ -71,7 +86,7 @@ async function read(
   writer: TaskWriter,
   progress: Progress,
 ): Promise<TaskManifest> {
-  const bad = new BadRows(settings.strict);
+  const bad = new BadRows(settings.strict, 'pool.strict');
   const steps: TaskManifest['steps'] = [];
   await source.read({
     writer,
@@ -96,7 +111,7 @@ async function read(
     bad: bad.list(),
     counts: { items, queries, judgments, domains: writer.domainCount },
     meanLength: { query: queryLength / queries, item: itemLength / items },
-    gains: source.gains,
+    gains: source.gains(settings),
   };
 }
 

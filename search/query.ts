@@ -1,8 +1,6 @@
 import type { Progress } from '../common/progress.ts';
-import { projectCatalogue } from '../configs/catalogue.ts';
-import { resolveSearch, type SearchOptions } from '../configs/search.ts';
-import { resolveSource } from '../data/index.ts';
-import { loadTask } from './load.ts';
+import type { SearchOptions } from '../configs/search.ts';
+import { openTask } from './open.ts';
 import { openSearcher } from './searcher.ts';
 
 /** An item found for a query. */
@@ -26,8 +24,7 @@ export interface Asking {
 
 /** Opens what `rec search query` asks. */
 export async function openAsking(options: SearchOptions, progress: Progress): Promise<Asking> {
-  const config = resolveSearch(options, await projectCatalogue());
-  const task = await loadTask(resolveSource(config.dataset), config.pool, { progress, seed: config.seed });
+  const { config, task } = await openTask(options, progress);
   const searcher = await openSearcher(task, config, progress);
   const k = Math.max(...config.search.topk);
   const { ids, texts, domain, domains } = task.pool;

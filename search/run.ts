@@ -2,11 +2,9 @@ import { mkdir } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import { explainFileError, hashJson, writeFileAtomic } from '../common/files.ts';
 import type { Progress } from '../common/progress.ts';
-import { projectCatalogue } from '../configs/catalogue.ts';
-import { resolveSearch, type SearchOptions } from '../configs/search.ts';
-import { resolveSource } from '../data/index.ts';
+import type { SearchOptions } from '../configs/search.ts';
 import { type Evaluation, evaluate } from './evaluate.ts';
-import { loadTask } from './load.ts';
+import { openTask } from './open.ts';
 import { openSearcher } from './searcher.ts';
 import type { SearchTask, TaskManifest } from './task.ts';
 import { writeQrels, writeRun } from './trec-files.ts';
@@ -39,8 +37,7 @@ export async function runSearch(
   { options, runs }: { options: SearchOptions; runs: string },
   progress: Progress,
 ): Promise<SearchResult> {
-  const config = resolveSearch(options, await projectCatalogue());
-  const task = await loadTask(resolveSource(config.dataset), config.pool, { progress, seed: config.seed });
+  const { config, task } = await openTask(options, progress);
   const started = performance.now();
   const searcher = await openSearcher(task, config, progress);
   try {

@@ -17,13 +17,27 @@ export const searchSettings = z.strictObject({
 });
 export type SearchSettings = z.output<typeof searchSettings>;
 
-/** How a pool is drawn where the files bring none: the `pool.*` keys. */
+/** How queries and pool are made where the files bring none: the `pool.*` keys. */
 export const poolSettings = z.strictObject({
   perQuery: z
     .int()
     .nonnegative()
     .default(50)
     .describe("random items of the true item's domain that each query adds to the pool"),
+  labels: z
+    .enum(['exact', 'graded'])
+    .default('exact')
+    .describe(
+      'ESCI: a query for each pair labelled Exact, as the paper; or each query once, with the gains Exact 100, Substitute 10, Complement 1',
+    ),
+  queries: z.int().positive().default(22_000).describe('reviews as queries: how many are drawn, at most'),
+  minRating: z.number().default(5).describe('reviews as queries: least stars, where a file tells them'),
+  minLength: z.int().nonnegative().default(100).describe('reviews as queries: least characters of a text'),
+  after: z
+    .int()
+    .nonnegative()
+    .default(0)
+    .describe('reviews as queries: written at or after this time, in ms since 1970'),
   strict: z
     .boolean()
     .default(false)

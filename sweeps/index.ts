@@ -3,6 +3,7 @@ import { basename, join } from 'node:path';
 import { hashJson } from '../common/files.ts';
 import { projectCatalogue } from '../configs/catalogue.ts';
 import type { ConfigOptions } from '../configs/options.ts';
+import { readSweepFile } from './file.ts';
 import { localExecutor } from './local.ts';
 import { planSweep } from './plan.ts';
 import { Sweep } from './sweep.ts';
@@ -17,7 +18,7 @@ export interface SweepOptions {
   file: string;
   /** Settings of every trial, over the file's. */
   settings: ConfigOptions;
-  /** Trials at once. */
+  /** Trials at once, on this machine. */
   jobs: number;
   /** Threads of all trials together; undefined: one a core. */
   threads?: number;
@@ -25,14 +26,31 @@ export interface SweepOptions {
   runs: string;
   /** The sweep's folder itself, in place of one in `runs`. */
   folder?: string;
+  /** URL of the Redis whose workers are to carry out the trials; undefined: this machine does. */
+  queue?: string;
+  /** s3://bucket/prefix that run folders go through; undefined: a folder that all machines share. */
+  artifacts?: string;
 }
 
-/** Plans a sweep; `run` carries it out. @throws UsageError where a trial cannot be meant */
-export async function openSweep(options: SweepOptions, signal: AbortSignal): Promise<Sweep> {
-  const { file, settings, jobs, threads = availableParallelism() } = options;
-  const plan = planSweep(file, settings, await projectCatalogue());
+/**
+ * Plans a sweep; `run` carries it out.
+ * @param say told what happens besides the trials
+ * @throws UsageError where a trial cannot be meant
+ */
+export async function openSweep(
+  options: SweepOptions,
+  signal: AbortSignal,
+  say: (text: string) => void,
+): Promise<Sweep> {
+  const { file, settings, jobs, threads = availableParallelism(), queue, artifacts } = options;
+  const plan = planSweep(file, settings, await projectCatalogue(settings, [readSweepFile(file).base]));
   const folder = options.folder ?? join(options.runs, folderName(plan.name, settings));
-  return new Sweep(plan, folder, localExecutor(folder, jobs, threads, signal));
+  if (queue === undefined) return new Sweep(plan, folder, localExecutor(folder, jobs, threads, signal));
+  const [{ QueueClient }, { remoteExecutor }] = await Promise.all([
+    import('../queue/client.ts'),
+    import('./remote.ts'),
+  ]);
+  return new Sweep(plan, folder, remoteExecutor(folder, new QueueClient(queue, say), artifacts, signal));
 }
 
 /** The same command line finds the same folder; settings over the file's make it another sweep. */

@@ -11,5 +11,6 @@ export function localExecutor(folder: string, jobs: number, threads: number, sig
     width: jobs,
     advance: (trial, until, onState) =>
       limit(() => runTrial(trial, join(folder, trial.run), until, { ...watch, onState })),
+    close() {},
   };
 }

@@ -16,6 +16,7 @@ export interface Executor {
    * @throws Cancelled where the sweep is stopped; any other error is the trial's
    */
   advance(trial: Trial, until: number | undefined, report: (state: RunState) => void): Promise<void>;
+  close(): void;
 }
 
 /** `stopped` trials were dropped by halving: they are whole up to there, and can be resumed by hand. */
@@ -75,13 +76,17 @@ export class Sweep {
    * @param onChange told of every row that has changed
    * @throws Cancelled where it was stopped, once nothing is left running
    */
-  run(onChange: (row: TrialRow) => void): Promise<void> {
+  async run(onChange: (row: TrialRow) => void): Promise<void> {
     this.#onChange = onChange;
-    return alone(this.folder, async () => {
-      for (const row of this.rows) await this.#refresh(row);
-      await settle(fieldsOf(this.plan.trials).map((field) => this.#runField(field)));
-      await this.#save();
-    });
+    try {
+      await alone(this.folder, async () => {
+        for (const row of this.rows) await this.#refresh(row);
+        await settle(fieldsOf(this.plan.trials).map((field) => this.#runField(field)));
+        await this.#save();
+      });
+    } finally {
+      this.#executor.close();
+    }
   }
 
   /** All trials with their run folders, whose names are relative to the sweep's folder: what sweep.json says. */

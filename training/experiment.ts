@@ -5,11 +5,13 @@ import type { Progress } from '../common/progress.ts';
 import { MadeTexts, type Texts } from '../common/texts.ts';
 import { configsFolder } from '../configs/catalogue.ts';
 import type { RunOptions } from '../configs/options.ts';
+import { loadPluginsOf, type Plugin } from '../configs/plugins.ts';
 import { type ResolvedRun, resolveRun } from '../configs/run.ts';
 import { dropWords } from '../data/augment.ts';
 import { type Dataset, loadDataset, missingFiles, resolveSource } from '../data/index.ts';
 import {
   type EncoderContext,
+  type EncoderDefinition,
   embedTexts,
   encoders,
   missingWeights,
@@ -29,10 +31,7 @@ import { initializeFrom } from './checkpoint.ts';
 import type { TextTable } from './objective.ts';
 import { ModelScorer } from './scorer.ts';
 
-type RunOf<D extends Definition> = ResolvedRun<
-  D,
-  (typeof encoders)['all'] extends () => readonly (infer E)[] ? E : never
->;
+type RunOf<D extends Definition> = ResolvedRun<D, EncoderDefinition> & { plugins: readonly Plugin[] };
 type TrainedRun = RunOf<ModelDefinition>;
 type BaselineRun = RunOf<BaselineDefinition>;
 type Run = TrainedRun | BaselineRun;
@@ -66,9 +65,11 @@ export interface BaselineExperiment extends Opened {
 
 export type Experiment = TrainedExperiment | BaselineExperiment;
 
-/** Decides every setting of a run, and checks what the schemas cannot. */
-export function resolveExperiment(options: RunOptions, progress: Progress): Run {
-  const run = resolveRun(options, { models, encoders, folder: configsFolder }) as Run;
+/** Loads the plugins that the options name, decides every setting of the run, and checks what the schemas cannot. */
+export async function resolveExperiment(options: RunOptions, progress: Progress): Promise<Run> {
+  const plugins = await loadPluginsOf(options);
+  const resolved = resolveRun(options, { models, encoders, folder: configsFolder });
+  const run = { ...resolved, plugins } as Run;
   for (const note of run.notes) progress.warning(note);
   checkMetric(run);
   return run;

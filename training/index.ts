@@ -38,7 +38,7 @@ export async function runExperiment(options: ToTheEnd, progress: Progress): Prom
 export async function runExperiment(options: RunOptions, progress: Progress): Promise<RunResult | PausedRun>;
 export async function runExperiment(options: RunOptions, progress: Progress): Promise<RunResult | PausedRun> {
   const started = performance.now();
-  const run = resolveExperiment(options, progress);
+  const run = await resolveExperiment(options, progress);
   const given = options.folder === undefined ? undefined : new RunFolder(resolve(options.folder));
   if (given && existsSync(given.file('config.yaml')))
     throw new UserError(`${given.shown}: is a run already; go on with it with --resume ${given.shown}`);
@@ -47,7 +47,7 @@ export async function runExperiment(options: RunOptions, progress: Progress): Pr
   const words = [experiment.dataset.name, run.model.entry.name, ...(run.encoder ? [run.encoder.name] : [])];
   const folder = given ?? (await RunFolder.make(options.runs, words, hashJson(run.config)));
   const environment = environmentOf({ device: deviceOf(experiment), threads: run.threads });
-  await folder.begin(run.yaml, inputsOf(experiment), environment);
+  await folder.begin(run.yaml, inputsOf(experiment), environment, run.plugins);
   progress.run(folder.shown);
   return carryOut(experiment, folder, { ...options, started, resumed: false });
 }
@@ -72,8 +72,8 @@ export async function resumeExperiment(
     progress.note(`${folder.shown} is finished: this is its result`);
     return folder.readResult<RunResult>();
   }
-  const run = resolveExperiment(
-    { set: [], threads: options.threads, config: folder.file('config.yaml'), runs: options.runs },
+  const run = await resolveExperiment(
+    { set: [], threads: options.threads, ...folder.recipe(), runs: options.runs },
     progress,
   );
   await folder.claim();
@@ -95,10 +95,7 @@ export async function evaluateRun(
   const started = performance.now();
   const folder = openFolder(options.folder);
   const { set, device, threads } = options;
-  const run = resolveExperiment(
-    { set, device, threads, config: folder.file('config.yaml'), runs: '' },
-    progress,
-  );
+  const run = await resolveExperiment({ set, device, threads, ...folder.recipe(), runs: '' }, progress);
   const trained = run.model.entry.kind === 'trained';
   if (trained && !existsSync(folder.best))
     throw new UserError(`${folder.shown}: no best.safetensors in it; the run has not finished an epoch`);

@@ -1,9 +1,11 @@
 import { randomUUID } from 'node:crypto';
+import { existsSync, readdirSync } from 'node:fs';
 import { appendFile, mkdir, readdir, readFile, rm } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { basename, join, relative } from 'node:path';
 import { UserError } from '../common/errors.ts';
 import { explainFileError, readJson, writeFileAtomic } from '../common/files.ts';
+import type { Plugin } from '../configs/plugins.ts';
 import type { EpochRecord, TrainingState } from './checkpoint.ts';
 import { learningCurve } from './curve.ts';
 import type { Environment } from './environment.ts';
@@ -34,10 +36,17 @@ export class RunFolder {
   }
 
   /** Puts the run's recipe into the folder. */
-  async begin(yaml: string, manifest: unknown, environment: Environment): Promise<void> {
+  async begin(
+    yaml: string,
+    manifest: unknown,
+    environment: Environment,
+    plugins: readonly Plugin[] = [],
+  ): Promise<void> {
     await this.claim();
     await writeFileAtomic(this.file('environment.json'), `${JSON.stringify(environment, null, 2)}\n`);
     await writeFileAtomic(this.file('dataset.json'), `${JSON.stringify(manifest, null, 2)}\n`);
+    for (const [i, { name, code }] of plugins.entries())
+      await writeFileAtomic(this.file(`plugins/${i + 1}-${name}.mjs`), code);
     // Last: a folder that has it can be resumed.
     await writeFileAtomic(this.file('config.yaml'), yaml);
   }
@@ -57,6 +66,13 @@ export class RunFolder {
 
   file(name: string): string {
     return join(this.path, name);
+  }
+
+  /** The options that repeat the run: its configuration, and the plugins as they were. */
+  recipe(): { config: string; plugin: string[] } {
+    const folder = this.file('plugins');
+    const plugins = existsSync(folder) ? readdirSync(folder).sort() : [];
+    return { config: this.file('config.yaml'), plugin: plugins.map((name) => join(folder, name)) };
   }
 
   get best(): string {

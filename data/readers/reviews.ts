@@ -14,6 +14,10 @@ export interface Review {
   /** The reviewer's headline and text; '' where missing. */
   title: string;
   text: string;
+  /** Stars; NaN where missing. */
+  rating: number;
+  /** The category of the product, where the file names it. */
+  category?: string;
   /** What the review itself says of the product, where it does. */
   product?: ItemFields;
 }
@@ -28,24 +32,31 @@ export async function forEachReview(
   bad: BadRows,
   use: (review: Review) => void,
 ): Promise<void> {
-  const take = (record: JsonRecord, user: unknown, place: number): void => {
-    const review = reviewOf(record, user);
+  const take = (record: JsonRecord, { user, category }: Shared, place: number): void => {
+    const review = reviewOf(record, user, category);
     if (typeof review === 'string') bad.add(path, review, place);
     else use(review);
   };
   await readJsonRecords(path, progress, bad, (record, place) => {
     const nested = record.reviews ?? record.history;
-    if (nested === undefined) return take(record, pick(record, fieldNames.user), place);
+    const shared = { user: pick(record, fieldNames.user), category: record.category };
+    if (nested === undefined) return take(record, shared, place);
     if (!Array.isArray(nested)) return bad.add(path, 'the list of reviews is no list', place);
     for (const review of isRecord(record.heldout) ? [...nested, record.heldout] : nested) {
-      if (isRecord(review)) take(review, record.user_id, place);
+      if (isRecord(review)) take(review, shared, place);
       else bad.add(path, 'a review is not a JSON object', place);
     }
   });
 }
 
+/** What the reviews of one record have in common. */
+interface Shared {
+  user: unknown;
+  category: unknown;
+}
+
 /** A review, or why it cannot be used. */
-function reviewOf(record: JsonRecord, userId: unknown): Review | string {
+function reviewOf(record: JsonRecord, userId: unknown, category: unknown): Review | string {
   const user = identifier(userId);
   const item = identifier(pick(record, fieldNames.item));
   const time = numberOf(pick(record, fieldNames.time));
@@ -62,6 +73,8 @@ function reviewOf(record: JsonRecord, userId: unknown): Review | string {
     time: inMilliseconds(time),
     title: written(fieldNames.reviewTitle),
     text: written(fieldNames.reviewText),
+    rating: numberOf(pick(record, fieldNames.rating)),
+    category: typeof category === 'string' ? category : undefined,
     product: embeddedProduct(record),
   };
 }

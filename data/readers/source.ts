@@ -1,5 +1,5 @@
 import type { Progress } from '../../common/progress.ts';
-import { type Cell, type FileColumn, quoted, quotedPath } from '../database.ts';
+import { type Cell, type FileColumn, quotedName, quotedPath } from '../database.ts';
 import type { BadRows } from '../table.ts';
 import { findColumn } from './csv.ts';
 
@@ -35,8 +35,10 @@ export type RowSource<S extends Shape> = QuerySource | PushSource<S>;
 /** Rows that DuckDB reads by itself. */
 export interface QuerySource {
   path: string;
-  /** Gives the columns of the shape, and `problem`: why a row cannot be read, or NULL. */
+  /** Gives the columns of the shape. */
   query: string;
+  /** Gives (place, problem) of the rows that could not be read at all, `place` from 0; asked where rows are bad. */
+  unreadable?: string;
   /** How to find the line of a row, for messages. */
   format: LineFormat;
 }
@@ -56,22 +58,25 @@ export type LineFormat = 'lines' | 'csv' | 'tsv' | 'rows';
 
 /** Reads JSON Lines: an object a line. Of several names the first counts that has a value. */
 export function jsonLines<S extends Shape>(path: string, shape: S, names: Names<S>): QuerySource {
-  const wanted = Object.keys(shape).flatMap((column) => names[column] ?? []);
-  const paths = wanted.map((name) => quoted(`$."${name}"`));
+  const types: string[] = [];
   const columns = Object.entries(shape).map(([column, kind]) => {
-    const from = kind === 'text' ? 'texts' : 'fields';
-    const values = names[column]?.map((name) => `${from}[${wanted.indexOf(name) + 1}]`) ?? [];
-    return `coalesce(${[...values.map((v) => `${kind}_value(${v})`), 'NULL']}) AS ${column}`;
+    const fields = (names[column] ?? []).map(quotedName);
+    types.push(...fields.map((field) => `${field}: '${kind === 'json' ? 'JSON' : 'VARCHAR'}'`));
+    const values = fields.map((field) => (kind === 'json' ? field : `plain_value(${field})`));
+    return `coalesce(${[...values, 'NULL']}) AS ${column}`;
   });
-  const lists = [`json_extract_string(json, [${paths}]) AS texts`];
-  if (Object.values(shape).includes('json')) lists.push(`json_extract(json, [${paths}]) AS fields`);
+  const options = `format = 'newline_delimited', ignore_errors = true`;
   return {
     path,
     format: 'lines',
-    query: `
-      SELECT ${columns},
-        CASE WHEN json IS NULL THEN 'broken JSON' WHEN NOT starts_with(ltrim(json), '{') THEN 'not a JSON object' END AS problem
-      FROM (SELECT json, ${lists} FROM read_ndjson_objects(${quotedPath(path)}, ignore_errors = true))`,
+    query: `SELECT ${columns} FROM read_json(${quotedPath(path)}, ${options}, columns = {${types}})`,
+    // A line that is no object gives a row without values.
+    unreadable: `
+      SELECT * FROM (
+        SELECT row_number() OVER () - 1 AS place,
+          CASE WHEN json IS NULL THEN 'broken JSON' WHEN NOT starts_with(ltrim(json), '{') THEN 'not a JSON object' END AS problem
+        FROM read_ndjson_objects(${quotedPath(path)}, ignore_errors = true))
+      WHERE problem IS NOT NULL`,
   };
 }
 
@@ -101,7 +106,7 @@ export function delimited<S extends Shape>(
     path,
     format: tabs ? 'tsv' : 'csv',
     query: `
-      SELECT ${columns}, NULL AS problem
+      SELECT ${columns}
       FROM read_csv(${quotedPath(path)}, auto_detect = false, header = false, skip = 1, ${quotes}, columns = {${types}},
         ignore_errors = true, store_rejects = true, rejects_table = 'rejects', rejects_scan = 'reject_scans')`,
   };
@@ -120,28 +125,25 @@ export function parquetRows<S extends Shape>(
       names[column] ?? [],
     );
     if (found < 0) return `NULL AS ${column}`;
-    const cell = `"${fileColumns[found].name.replaceAll('"', '""')}"`;
-    if (kind === 'json') return `json_value(to_json(${cell})) AS ${column}`;
+    const cell = quotedName(fileColumns[found].name);
+    if (kind === 'json') return `nullif(to_json(${cell}), 'null') AS ${column}`;
     const value = /^(TIMESTAMP|DATE)/.test(fileColumns[found].type) ? `epoch_ms(${cell})` : cell;
     return `CAST(${value} AS VARCHAR) AS ${column}`;
   });
   return {
     path,
     format: 'rows',
-    query: `SELECT ${columns}, NULL AS problem FROM read_parquet(${quotedPath(path)})`,
+    query: `SELECT ${columns} FROM read_parquet(${quotedPath(path)})`,
   };
 }
 
 /** SQL functions that the queries use, as macros of DuckDB. */
 export const macros = `
   -- A list or an object is no plain value.
-  CREATE MACRO text_value(value) AS CASE WHEN value[1] IN ('{', '[') THEN NULL ELSE value END;
-  CREATE MACRO json_value(value) AS nullif(CAST(value AS VARCHAR), 'null');
+  CREATE MACRO plain_value(value) AS CASE WHEN NOT (starts_with(value, '{') OR starts_with(value, '[')) THEN value END;
   -- A cell that holds a JSON list of strings is that list, any other is a string.
   CREATE MACRO json_cell(cell) AS CASE
     WHEN (starts_with(cell, '["') OR cell = '[]') AND json_valid(cell) THEN cell
     ELSE CAST(to_json(cell) AS VARCHAR) END;
-  CREATE MACRO trimmed(value) AS trim(value, E' \\t\\r\\n');
-  CREATE MACRO identifier(value) AS nullif(trimmed(value), '');
-  CREATE MACRO finite(value) AS CASE
-    WHEN isfinite(TRY_CAST(trimmed(value) AS DOUBLE)) THEN TRY_CAST(trimmed(value) AS DOUBLE) END`;
+  CREATE MACRO identifier(value) AS nullif(trim(value, E' \\t\\r\\n'), '');
+  CREATE MACRO finite(value) AS CASE WHEN isfinite(value) THEN value END`;

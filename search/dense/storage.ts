@@ -1,3 +1,5 @@
+import { toFloat16 } from '../../common/half.ts';
+
 /** How vectors are kept: as they are, in half precision, or in 8 bits with a scale of its own for every vector. */
 export const storages = ['f32', 'f16', 'int8'] as const;
 export type Storage = (typeof storages)[number];
@@ -15,7 +17,9 @@ export interface Codec {
 const f16: Codec = {
   bytes: (dims) => 2 * dims,
   encode(vector, out, at) {
-    for (let i = 0; i < vector.length; i++) out.setUint16(at + 2 * i, toHalf(vector[i]), true);
+    toFloat16(vector).forEach((half, i) => {
+      out.setUint16(at + 2 * i, half, true);
+    });
   },
   decode(bytes, _dims, out) {
     const halves = new Uint16Array(bytes.buffer, bytes.byteOffset, out.length);
@@ -48,26 +52,6 @@ const int8: Codec = {
 
 /** The codecs of what is kept beside the vectors themselves. */
 export const codecs: Record<Exclude<Storage, 'f32'>, Codec> = { f16, int8 };
-
-const float = new Float32Array(1);
-const bits = new Uint32Array(float.buffer);
-
-/** The nearest half-precision number (IEEE 754 binary16, ties to even) of a value below 65,504 in magnitude. */
-export function toHalf(value: number): number {
-  float[0] = value;
-  const sign = (bits[0] >>> 16) & 0x8000;
-  const magnitude = Math.abs(float[0]);
-  // Below 2^-14 halves are multiples of 2^-24; above, 13 bits of the fraction go, rounded to even by the usual carry.
-  if (magnitude < 2 ** -14) return sign | roundToEven(magnitude * 2 ** 24);
-  const whole = bits[0] & 0x7fffffff;
-  return sign | ((whole - ((127 - 15) << 23) + 0xfff + ((whole >>> 13) & 1)) >>> 13);
-}
-
-function roundToEven(value: number): number {
-  const floor = Math.floor(value);
-  const rest = value - floor;
-  return rest > 0.5 || (rest === 0.5 && floor % 2 === 1) ? floor + 1 : floor;
-}
 
 let values: Float32Array | undefined;
 

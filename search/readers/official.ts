@@ -1,6 +1,8 @@
+import { join } from 'node:path';
 import { csvHeader, readCsv, requireColumn } from '../../data/readers/csv.ts';
 import { identifier } from '../../data/readers/fields.ts';
 import { readJsonRecords } from '../../data/readers/json.ts';
+import type { Folder } from '../../data/readers/layout.ts';
 import { readHead } from '../../data/readers/lines.ts';
 import type { Query } from '../task.ts';
 import type { Reading, TaskSource } from './source.ts';
@@ -14,7 +16,7 @@ export function official(queries: string, pool: string): TaskSource {
     layout: 'queries CSV and pool JSON Lines',
     paths: [queries, pool],
     drawn: false,
-    gains: { relevant: 1 },
+    gains: () => ({ relevant: 1 }),
     async read(reading) {
       await readPool(pool, reading);
       await readQueries(queries, reading);
@@ -23,10 +25,11 @@ export function official(queries: string, pool: string): TaskSource {
 }
 
 /** Recognises the two files among those of a folder. */
-export async function detectOfficial(files: readonly string[]): Promise<TaskSource | undefined> {
+export async function detectOfficial({ path, files }: Folder): Promise<TaskSource | undefined> {
   let queries: string | undefined;
   let pool: string | undefined;
-  for (const file of files) {
+  for (const name of files) {
+    const file = join(path, name);
     if (/\.csv(\.gz)?$/.test(file)) {
       const header = await csvHeader(file);
       if (header.includes('query') && header.includes('item_id')) queries ??= file;

@@ -24,6 +24,6 @@ export interface TaskSource {
   /** True where the pool is drawn here, by the settings; false where the files bring it. */
   drawn: boolean;
   synthetic?: boolean;
-  gains: TaskManifest['gains'];
+  gains(settings: PoolSettings): TaskManifest['gains'];
   read(reading: Reading): Promise<void>;
 }

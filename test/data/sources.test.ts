@@ -10,6 +10,7 @@ test('names, aliases and paths', () =>
     assert.is(resolveSource('demo').generator, 'demo');
     assert.equal(resolveSource('beauty'), resolveSource('All_Beauty'));
     assert.equal(resolveSource('games').defaults, { data: { split: 'timestamp' } });
+    assert.is(resolveSource('Office_Products').name, 'office');
     assert.is(resolveSource('baby').files?.metadata, 'raw/meta_categories/meta_Baby_Products.jsonl');
     const path = await writeFiles(`${folder}/my-data`, { 'x.inter': '' });
     assert.equal(resolveSource(path), { name: 'my-data', path });
@@ -23,6 +24,13 @@ test('every dataset is listed with a summary', () => {
   const list = listDatasets();
   for (const name of ['demo', 'beauty', 'games', 'baby', 'games-size'])
     assert.ok(list.find((d) => d.name === name)?.summary);
+  const amazon = list.filter(({ summary }) => summary.startsWith('Amazon Reviews 2023, '));
+  assert.is(amazon.length, 34, '33 domains, and all of them');
+  assert.is(amazon.find(({ name }) => name === 'Pet_Supplies')?.summary, 'Amazon Reviews 2023, Pet_Supplies');
+  const { interactions, metadata } = resolveSource('all').files ?? {};
+  assert.is(interactions?.length, 33);
+  assert.ok(interactions?.includes('benchmark/0core/rating_only/Toys_and_Games.csv'));
+  assert.ok(metadata?.includes('raw/meta_categories/meta_All_Beauty.jsonl'));
   assert.equal(
     list.filter(({ synthetic }) => synthetic).map(({ name }) => name),
     ['demo', 'games-size'],

@@ -55,6 +55,7 @@ function madeUp(folder: string, { before, count }: Doing): Executor & { asked: s
   return {
     width: 2,
     asked,
+    close() {},
     async advance(trial, until, report) {
       asked.push(`${trial.id} to ${until ?? 'end'}`);
       const run = join(folder, trial.run);

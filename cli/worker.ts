@@ -1,0 +1,41 @@
+import type { CommandModule } from 'yargs';
+import { UsageError } from '../common/errors.ts';
+import { interrupted, interruptible } from './interrupt.ts';
+import { count, queueOptions, text } from './options.ts';
+
+interface Arguments {
+  queue?: string;
+  jobs: string;
+  threads?: string;
+  runs?: string;
+  lease: string;
+}
+
+/** `rec worker --queue`: does what `rec sweep --queue` and `rec encode --queue` ask for, until it is interrupted. */
+export const worker: CommandModule<object, Arguments> = {
+  command: 'worker',
+  describe: 'carry out trials and embed texts for other machines',
+  builder: (yargs) =>
+    yargs.options({
+      queue: queueOptions.queue,
+      jobs: { ...text('pieces of work at once, which share the threads'), default: '1' },
+      threads: text('threads of all of them together [default: one a core]'),
+      runs: text('the folder of runs that the sweep was given, where this machine has it elsewhere'),
+      lease: {
+        ...text('seconds without a sign of life after which a worker counts as dead and is replaced'),
+        default: '30',
+      },
+    }) as never,
+  async handler({ queue, jobs, threads, runs, lease }) {
+    if (queue === undefined) throw new UsageError('which queue? Give --queue redis://host.');
+    const { runWorker } = await import('../sweeps/worker.ts');
+    const command = {
+      queue,
+      jobs: count('--jobs', jobs),
+      threads: threads === undefined ? undefined : count('--threads', threads),
+      runs,
+      lease: count('--lease', lease),
+    };
+    await interruptible(() => runWorker(command, interrupted, (text) => process.stderr.write(`${text}\n`)));
+  },
+};

@@ -1,0 +1,117 @@
+import { createHash } from 'node:crypto';
+import { once } from 'node:events';
+import { createWriteStream, existsSync } from 'node:fs';
+import { mkdir, rename, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { UserError } from '../common/errors.ts';
+import { cacheFolder, explainFileError } from '../common/files.ts';
+import type { Progress } from '../common/progress.ts';
+
+/** One thing that a user did with an item. */
+export interface Interaction {
+  user: string;
+  item: string;
+  /** ms since 1970; any other rising number will do where the split is leave-last-out. */
+  time: number;
+}
+
+/** A dataset of a plugin: code that yields what files hold elsewhere. */
+export interface DatasetDefinition {
+  name: string;
+  summary: string;
+  /** Settings by section (`data`, `train`, ...) that this dataset sets, unless the user does. */
+  defaults?: Record<string, Record<string, unknown>>;
+  /** In any order; of equal times the one yielded first comes first. */
+  interactions(): Iterable<Interaction> | AsyncIterable<Interaction>;
+  /** Texts of items; where there are some, items without one are dropped. Left out: the dataset has no texts. */
+  items?(): Iterable<{ id: string; text: string }> | AsyncIterable<{ id: string; text: string }>;
+}
+
+/** Declares a dataset; the identity function, for the types. */
+export function defineDataset(definition: DatasetDefinition): DatasetDefinition {
+  return definition;
+}
+
+/**
+ * Writes what a definition yields as RecBole's atomic files, which are then read like anyone's.
+ * @returns the folder, in the cache; its name has the hash of what is in it
+ * @throws UserError naming the first interaction or item that lacks something
+ */
+export async function writeDefined(definition: DatasetDefinition, progress: Progress): Promise<string> {
+  const { name, items } = definition;
+  const root = cacheFolder('plugin-datasets');
+  const temporary = join(root, `${name}.${process.pid}.tmp`);
+  const hash = createHash('sha256');
+  try {
+    await mkdir(temporary, { recursive: true });
+    const write = (file: string, header: string[], rows: AsyncIterable<string[]>) =>
+      writeTable(join(temporary, file), header, rows, hash, progress);
+    const interactions = ['user_id:token', 'item_id:token', 'timestamp:float'];
+    await write(`${name}.inter`, interactions, interactionRows(definition));
+    if (items) await write(`${name}.item`, ['item_id:token', 'text:token_seq'], itemRows(name, items()));
+    const folder = join(root, `${name}-${hash.digest('hex').slice(0, 12)}`, name);
+    await mkdir(join(folder, '..'), { recursive: true });
+    // Another process may have written the same.
+    if (!existsSync(folder)) await rename(temporary, folder);
+    return folder;
+  } catch (error) {
+    throw explainFileError(error, temporary);
+  } finally {
+    await rm(temporary, { recursive: true, force: true });
+  }
+}
+
+async function* interactionRows({ name, interactions }: DatasetDefinition): AsyncGenerator<string[]> {
+  let count = 0;
+  for await (const { user, item, time } of interactions()) {
+    count++;
+    const where = `dataset '${name}': interaction ${count}`;
+    if (!Number.isFinite(time)) throw new UserError(`${where}: time is ${time}, not a number`);
+    yield [token(user, `${where}: user`), token(item, `${where}: item`), String(time)];
+  }
+}
+
+async function* itemRows(
+  name: string,
+  items: ReturnType<NonNullable<DatasetDefinition['items']>>,
+): AsyncGenerator<string[]> {
+  let count = 0;
+  for await (const { id, text } of items) {
+    count++;
+    const where = `dataset '${name}': item ${count}`;
+    if (typeof text !== 'string') throw new UserError(`${where}: text is ${text}, not a text`);
+    yield [token(id, `${where}: id`), text.replace(/[\t\r\n]+/g, ' ')];
+  }
+}
+
+/** An id as a cell of an atomic file. */
+function token(id: unknown, what: string): string {
+  const text = typeof id === 'number' ? String(id) : id;
+  if (typeof text === 'string' && text.trim() && !/[\t\r\n]/.test(text)) return text;
+  throw new UserError(`${what} is ${JSON.stringify(id)}; a text without tabs and line ends was expected`);
+}
+
+async function writeTable(
+  path: string,
+  header: string[],
+  rows: AsyncIterable<string[]>,
+  hash: ReturnType<typeof createHash>,
+  progress: Progress,
+): Promise<void> {
+  const file = createWriteStream(path);
+  let pending = `${header.join('\t')}\n`;
+  const flush = async () => {
+    hash.update(pending);
+    if (!file.write(pending)) await once(file, 'drain');
+    pending = '';
+  };
+  for await (const cells of rows) {
+    pending += `${cells.join('\t')}\n`;
+    if (pending.length < 1 << 16) continue;
+    progress.check();
+    await flush();
+  }
+  await flush();
+  file.end();
+  await once(file, 'close');
+}
