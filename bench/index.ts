@@ -1,6 +1,7 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { cpus, loadavg } from 'node:os';
 import type { Bench } from './bench.ts';
+import { encode } from './encode.ts';
 import { evaluation } from './evaluation.ts';
 import { games } from './games.ts';
 import { limits } from './limits.ts';
@@ -8,7 +9,7 @@ import { ml100k } from './ml100k.ts';
 import { quality } from './quality.ts';
 import { steps } from './steps.ts';
 
-const benches: Bench[] = [limits, steps, evaluation, ml100k, games, quality];
+const benches: Bench[] = [limits, steps, encode, evaluation, ml100k, games, quality];
 
 const [name, ...options] = process.argv.slice(2);
 const chosen = name ? benches.filter((b) => b.name === name) : benches;
