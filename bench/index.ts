@@ -2,6 +2,7 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { cpus, loadavg } from 'node:os';
 import type { Bench } from './bench.ts';
 import { blair } from './blair.ts';
+import { encode } from './encode.ts';
 import { evaluation } from './evaluation.ts';
 import { games } from './games.ts';
 import { limits } from './limits.ts';
@@ -10,7 +11,7 @@ import { pretraining } from './pretraining.ts';
 import { quality } from './quality.ts';
 import { steps } from './steps.ts';
 
-const benches: Bench[] = [limits, steps, evaluation, ml100k, games, quality, blair, pretraining];
+const benches: Bench[] = [limits, steps, encode, pretraining, evaluation, ml100k, games, quality, blair];
 
 const [name, ...options] = process.argv.slice(2);
 const chosen = name ? benches.filter((b) => b.name === name) : benches;

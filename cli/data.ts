@@ -3,6 +3,7 @@ import type { ConfigOptions } from '../configs/options.ts';
 import type { Manifest } from '../data/dataset.ts';
 import type { DatasetSummary } from '../data/inspect.ts';
 import { download } from './download.ts';
+import { exportCommand } from './export.ts';
 import { job } from './job.ts';
 import { configOptions, configurationOf, outputOptions } from './options.ts';
 import { printResult } from './output.ts';
@@ -36,16 +37,17 @@ const inspect: CommandModule<object, Arguments> = {
   },
 };
 
-/** `rec data download | prepare | inspect | pairs`. */
+/** `rec data download | prepare | inspect | export | pairs`. */
 export const data: CommandModule = {
   command: 'data',
-  describe: 'download, prepare or inspect a dataset, build pretraining pairs',
+  describe: 'download, prepare, inspect or export a dataset, build pretraining pairs',
   builder: (yargs) =>
     yargs
       .command(download)
       .command(prepare)
       .command(inspect)
+      .command(exportCommand)
       .command(pairs)
-      .demandCommand(1, 'which action? download, prepare, inspect or pairs.'),
+      .demandCommand(1, 'which action? download, prepare, inspect, export or pairs.'),
   handler: () => {},
 };

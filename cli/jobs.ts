@@ -4,6 +4,7 @@ import { projectCatalogue } from '../configs/catalogue.ts';
 import type { ConfigOptions } from '../configs/options.ts';
 import { resolveData, resolveEncoding, resolvePairs } from '../configs/parts.ts';
 import { loadPluginsOf } from '../configs/plugins.ts';
+import { type Exported, type ExportFormat, exportDataset } from '../data/export.ts';
 import {
   type Dataset,
   filesOnHub,
@@ -42,6 +43,17 @@ export async function downloadFiles(
   if (!weights)
     throw new UsageError(`encoder '${encoder}' has no weights on the hub: there is nothing to download.`);
   return download([...needs, weights], progress, { dryRun });
+}
+
+/** `rec data export`. */
+export async function exportFiles(
+  { options, format, out }: { options: ConfigOptions; format: ExportFormat; out: string },
+  progress: Progress,
+): Promise<Exported> {
+  const { dataset, data, seed } = resolveData(options);
+  const source = resolveSource(dataset);
+  await download([await missingFiles(source)], progress);
+  return exportDataset(source, data, { format, folder: out, seed, progress });
 }
 
 /** `rec encode`. */

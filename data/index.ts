@@ -1,14 +1,12 @@
 import { open, stat } from 'node:fs/promises';
-import { basename, join, resolve } from 'node:path';
+import { basename, join } from 'node:path';
 import { UserError } from '../common/errors.ts';
 import { cacheFolder, explainFileError, hashFile } from '../common/files.ts';
 import type { Progress } from '../common/progress.ts';
 import { datasetHash, readIntact, readPrepared, removeAbandoned, writePrepared } from './cache.ts';
 import { Database } from './database.ts';
 import type { Dataset, FeatureFile, Manifest } from './dataset.ts';
-import { writeDefined } from './defined.ts';
-import { generators } from './generators.ts';
-import { detectLayout, layoutOfFiles } from './layouts.ts';
+import { layoutOf } from './layouts.ts';
 import { prepare } from './prepare.ts';
 import type { Layout } from './readers/layout.ts';
 import type { DataSettings } from './settings.ts';
@@ -63,14 +61,6 @@ export async function loadDataset(
   dataset.manifest.sources = sources;
   if (layout.featurePath) dataset.featureFile = await describeFeatures(layout.featurePath, dataset.itemCount);
   return dataset;
-}
-
-async function layoutOf(source: DatasetSource, progress: Progress): Promise<Layout> {
-  if (source.definition) return detectLayout(await writeDefined(source.definition, progress));
-  if (source.generator) return generators(source.generator, source.parameters);
-  if (source.path) return detectLayout(resolve(source.path));
-  if (source.files) return layoutOfFiles(source);
-  throw new UserError(`dataset '${source.name}' names neither a path, nor files, nor a generator.`);
 }
 
 interface Order {

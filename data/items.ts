@@ -11,7 +11,7 @@ import { type ItemFields, itemText } from './text.ts';
  */
 export async function writeItems(
   database: Database,
-  writer: StoreWriter,
+  writer: Pick<StoreWriter, 'item'>,
   kind: DataSettings['text'],
   described: boolean,
   progress: Progress,
@@ -27,7 +27,7 @@ export async function writeItems(
     const [names, title, features, categories, description, ready] = columns as (string | null)[][];
     for (let i = 0; i < rows; i++) {
       const text = described
-        ? (ready[i] ??
+        ? (textOf(parsed(ready[i])) ??
           itemText[kind]({
             title: parsed(title[i]),
             features: parsed(features[i]),
@@ -42,6 +42,8 @@ export async function writeItems(
   }
   return withText;
 }
+
+const textOf = (value: unknown): string | undefined => (typeof value === 'string' ? value : undefined);
 
 function parsed(json: string | null): unknown {
   return json === null ? undefined : JSON.parse(json);

@@ -1,6 +1,10 @@
 import { readdir } from 'node:fs/promises';
+import { resolve } from 'node:path';
 import { UsageError, UserError } from '../common/errors.ts';
 import { explainFileError } from '../common/files.ts';
+import type { Progress } from '../common/progress.ts';
+import { writeDefined } from './defined.ts';
+import { generators } from './generators.ts';
 import { locateFiles, missingMessage } from './hub-files.ts';
 import { amazon, amazonSplit, detectAmazon, detectAmazonSplit } from './readers/amazon.ts';
 import type { Layout } from './readers/layout.ts';
@@ -8,6 +12,15 @@ import { detectRecbole } from './readers/recbole.ts';
 import { detectRecboleSplit } from './readers/recbole-split.ts';
 import type { DatasetSource } from './sources.ts';
 import { splitNames } from './table.ts';
+
+/** How to read a source: its folder, its named files, or what is generated. */
+export async function layoutOf(source: DatasetSource, progress: Progress): Promise<Layout> {
+  if (source.definition) return detectLayout(await writeDefined(source.definition, progress));
+  if (source.generator) return generators(source.generator, source.parameters);
+  if (source.path) return detectLayout(resolve(source.path));
+  if (source.files) return layoutOfFiles(source);
+  throw new UserError(`dataset '${source.name}' names neither a path, nor files, nor a generator.`);
+}
 
 /** The layouts of a folder, in the order in which they are tried. */
 const detectors = [detectRecboleSplit, detectRecbole, detectAmazonSplit, detectAmazon];

@@ -57,14 +57,14 @@ export class Loader {
   async interactions(files: readonly InteractionFile[]): Promise<number> {
     await this.#database.run(`
       CREATE TABLE read_reviews (
-        line INTEGER, user_name TEXT, item_name TEXT, time DOUBLE, split INTEGER, problem TEXT)`);
+        line INTEGER, user_name TEXT, item_name TEXT, time DOUBLE, rating DOUBLE, split INTEGER, problem TEXT)`);
     for (const { source, split } of files)
       await this.#load(
         'read_reviews',
         source,
         interactionShape,
         (rows) => `
-        SELECT line, user_name, item_name, time, ${split ?? 'NULL'},
+        SELECT line, user_name, item_name, time, rating_value, ${split ?? 'NULL'},
           CASE
             WHEN problem IS NOT NULL THEN problem
             WHEN user_name IS NULL THEN 'no user id'

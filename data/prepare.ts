@@ -21,7 +21,11 @@ export async function prepare(reading: Reading, context: PrepareContext): Promis
   return 'rows' in reading ? prepareHistories(reading, context) : prepareInteractions(reading, context);
 }
 
-async function prepareInteractions(reading: InteractionReading, context: PrepareContext): Promise<Prepared> {
+/**
+ * Reads interactions, numbers users and items, and applies the rules that come before the split.
+ * @throws UserError where nothing is left.
+ */
+export async function openInteractions(reading: InteractionReading, context: PrepareContext) {
   const { database, settings, seed, bad, progress } = context;
   const loader = await Loader.open(database, bad, progress);
   const read = await loader.interactions(reading.interactions);
@@ -37,6 +41,12 @@ async function prepareInteractions(reading: InteractionReading, context: Prepare
   if (!rules.left)
     throw new UserError(`no interactions are left after the ${settings.kcore}-core; lower data.kcore.`);
   if (settings.ties === 'random') await rules.shuffle(seed);
+  return { rules, items, steps };
+}
+
+async function prepareInteractions(reading: InteractionReading, context: PrepareContext): Promise<Prepared> {
+  const { database, settings, progress } = context;
+  const { rules, items, steps } = await openInteractions(reading, context);
   await split(rules, reading, settings);
   if (items && reading.items?.complete) await rules.dropUndescribed(metadataNote(items));
   await rules.sequence();
@@ -57,7 +67,12 @@ async function prepareInteractions(reading: InteractionReading, context: Prepare
   return { steps: steps.list, ties, counts };
 }
 
-async function split(rules: Rules, reading: InteractionReading, settings: DataSettings): Promise<void> {
+/** Assigns interactions to train, valid and test, as the settings say. */
+export async function split(
+  rules: Rules,
+  reading: InteractionReading,
+  settings: DataSettings,
+): Promise<void> {
   if (settings.split === 'timestamp') return rules.splitByTimestamp(settings.timestamps);
   const bySource = reading.interactions.every((file) => file.split !== undefined);
   if (settings.split === 'files' && !bySource)

@@ -226,14 +226,14 @@ async function embedShards(
       progress.advance(done);
     }
   }
-  // An encoder fitted to the corpus needs all of it to make any row; others go shard by shard, so that the batches, and
-  // with them the last bits of the vectors, are the same after an interruption.
+  // An encoder fitted to the corpus needs all of it to make any row.
   const all = encoder.rowsDependOn === 'corpus' && missing.length > 0;
   if (all) done = 0;
-  for (const [from, to] of all ? [[0, shards.count]] : missing.map((shard) => [shard, shard + 1])) {
-    const start = shards.first(from);
+  for (const [from, to] of all ? [[0, shards.count]] : runs(missing)) {
+    const [start, end] = [shards.first(from), shards.first(to)];
     const keep = shards.writer(from);
-    await encoder.embed(all ? texts : texts.slice(start, shards.first(to)), async (first, block) => {
+    const part = all ? texts : new MadeTexts(end - start, (i) => texts.at(start + i)!);
+    await encoder.embed(part, async (first, block) => {
       refuseNotFinite(block, dims, name, (i) => texts.at(start + first + i)!);
       place(start + first, block);
       await keep(block);
@@ -242,6 +242,17 @@ async function embedShards(
     });
   }
   progress.end();
+}
+
+/** Ascending numbers as runs [first, after last) of successive ones. */
+function runs(numbers: readonly number[]): [number, number][] {
+  const found: [number, number][] = [];
+  for (const n of numbers) {
+    const last = found.at(-1);
+    if (last?.[1] === n) last[1] = n + 1;
+    else found.push([n, n + 1]);
+  }
+  return found;
 }
 
 /** Index of the first NaN or infinity; -1 where there is none. */

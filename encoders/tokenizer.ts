@@ -26,16 +26,21 @@ export const tokenizerFiles: readonly (readonly string[])[] = [
   ['vocab.json', 'merges.txt'],
 ];
 
+/** The files that `loadTokenizer` reads. @throws UserError where there are none */
+export function tokenizerPaths(folder: string): string[] {
+  const names = tokenizerFiles.find((set) => set.every((name) => existsSync(join(folder, name))));
+  if (!names) throw new UserError(`${folder}: has neither tokenizer.json nor vocab.json and merges.txt`);
+  return names.map((name) => join(folder, name));
+}
+
 /**
  * Reads the tokenizer of a folder in Hugging Face's layout: tokenizer.json, else vocab.json and merges.txt.
  * @throws UserError naming the file and the problem.
  */
 export async function loadTokenizer(folder: string): Promise<TextTokenizer> {
-  const names = tokenizerFiles.find((set) => set.every((name) => existsSync(join(folder, name))));
-  if (!names) throw new UserError(`${folder}: has neither tokenizer.json nor vocab.json and merges.txt`);
-  const files = names.map((name) => join(folder, name));
+  const files = tokenizerPaths(folder);
   const definition =
-    names.length === 1 ? await readJson<object>(files[0]) : await fromVocabulary(files[0], files[1]);
+    files.length === 1 ? await readJson<object>(files[0]) : await fromVocabulary(files[0], files[1]);
   try {
     return makeTokenizer(definition, files);
   } catch (error) {

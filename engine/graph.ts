@@ -3,7 +3,7 @@ import { UserError } from '../common/errors.ts';
 export type DType = 'float32' | 'int32' | 'bool';
 export type HostArray = Float32Array | Int32Array | Uint8Array;
 
-/** Type and size of a tensor; shapes are static. */
+/** Type and size of a tensor. Shapes are static; graphs that are not traced have -1, -2, ... for sizes that only a run tells. */
 export interface Spec {
   dtype: DType;
   shape: readonly number[];
@@ -18,9 +18,9 @@ export interface HostTensor extends Spec {
 export type Attribute = number | readonly number[] | string | { float: number } | { tensor: Constant };
 
 export interface Constant {
-  dtype: DType | 'int64';
+  dtype: DType | 'int64' | 'int8';
   shape: readonly number[];
-  data: HostArray | BigInt64Array;
+  data: HostArray | BigInt64Array | Int8Array;
 }
 
 export interface Node {

@@ -11,8 +11,9 @@ export {
 export { type CrossEntropyOptions, linearCrossEntropy } from './cross-entropy.ts';
 export { type Device, deviceNames, openDevice } from './device.ts';
 export { withRandomness } from './eager.ts';
-export { allocate, type DType, type HostTensor, type Spec, sizeOf } from './graph.ts';
+export { allocate, type DType, Graph, type HostTensor, type Spec, sizeOf } from './graph.ts';
 export { gru } from './gru.ts';
+export { encodeOnnx } from './onnx.ts';
 export { dropout, gelu, hardSigmoid, l2Normalize, layerNorm, linear, noise } from './ops.ts';
 export {
   cosineSchedule,
@@ -34,6 +35,7 @@ export {
   zeros,
 } from './parameters.ts';
 export type { Randomness } from './random.ts';
+export type { Executable } from './session.ts';
 export { compileShards, type Sharded } from './shards.ts';
 export { tf } from './tf.ts';
 export { isTracing, modelLine } from './tracer.ts';

@@ -1,8 +1,8 @@
 import protobuf from 'protobufjs/minimal.js';
-import type { Attribute, Constant, Graph, Node, Spec } from './graph.ts';
+import type { Attribute, Constant, Graph, Node } from './graph.ts';
 
 // Field numbers and element types of onnx.proto (ONNX IR version 9, opset 20).
-const ELEMENT_TYPE = { float32: 1, int32: 6, int64: 7, bool: 9 } as const;
+const ELEMENT_TYPE = { float32: 1, int8: 3, int32: 6, int64: 7, bool: 9 } as const;
 const OPSET = 20;
 const IR_VERSION = 9;
 
@@ -60,7 +60,12 @@ function nodeProto(writer: Writer, node: Node): void {
   if (node.domain) text(writer, 7, node.domain);
 }
 
-function valueInfoProto(writer: Writer, name: string, { dtype, shape }: Spec): void {
+function valueInfoProto(
+  writer: Writer,
+  name: string,
+  dtype: keyof typeof ELEMENT_TYPE,
+  shape: readonly number[],
+): void {
   text(writer, 1, name);
   message(writer, 2, () =>
     message(writer, 1, () => {
@@ -74,8 +79,13 @@ function valueInfoProto(writer: Writer, name: string, { dtype, shape }: Spec): v
   );
 }
 
+export interface EncodeOptions {
+  /** Declares integer inputs as 64-bit ones, which is what users of exported models feed. */
+  longInputs?: boolean;
+}
+
 /** The graph as a serialised ONNX ModelProto. */
-export function encodeOnnx(graph: Graph): Uint8Array {
+export function encodeOnnx(graph: Graph, { longInputs = false }: EncodeOptions = {}): Uint8Array {
   const writer = protobuf.Writer.create();
   integer(writer, 1, IR_VERSION);
   message(writer, 7, () => {
@@ -83,8 +93,12 @@ export function encodeOnnx(graph: Graph): Uint8Array {
     text(writer, 2, 'rec');
     for (const [name, constant] of graph.constants)
       message(writer, 5, () => tensorProto(writer, constant, name));
-    for (const [name, spec] of graph.inputs) message(writer, 11, () => valueInfoProto(writer, name, spec));
-    for (const [name, spec] of graph.outputs) message(writer, 12, () => valueInfoProto(writer, name, spec));
+    for (const [name, { dtype, shape }] of graph.inputs) {
+      const type = longInputs && dtype === 'int32' ? 'int64' : dtype;
+      message(writer, 11, () => valueInfoProto(writer, name, type, shape));
+    }
+    for (const [name, { dtype, shape }] of graph.outputs)
+      message(writer, 12, () => valueInfoProto(writer, name, dtype, shape));
   });
   for (const [domain, version] of [
     ['', OPSET],

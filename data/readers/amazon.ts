@@ -65,21 +65,24 @@ function notesOnIgnored(reviews: readonly string[]): string[] {
 
 /** Reads files that are split already, or merges them where the settings ask for another split. */
 export function amazonSplit(paths: SplitPaths, metadata: readonly string[], notes: string[] = []): Layout {
+  const readInteractions = async () => ({
+    interactions: await Promise.all(
+      splitNames.map(async (name, split) => ({ source: await ratingsCsv(paths[name]), split })),
+    ),
+    items: await readMetadata(metadata),
+  });
   return {
     name: 'amazon-split',
     split: true,
     paths: [...splitNames.map((split) => paths[split]), ...metadata],
     notes,
     async read(settings, bad, progress) {
-      const items = await readMetadata(metadata);
       const asSplit = settings.split === 'auto' || settings.split === 'files';
       if (asSplit && findColumn(await csvHeader(paths.train), fieldNames.history) >= 0)
-        return { ...(await readHistories(paths, bad, progress)), items };
-      const interactions = await Promise.all(
-        splitNames.map(async (name, split) => ({ source: await ratingsCsv(paths[name]), split })),
-      );
-      return { interactions, items };
+        return { ...(await readHistories(paths, bad, progress)), items: await readMetadata(metadata) };
+      return readInteractions();
     },
+    readInteractions,
   };
 }
 

@@ -14,6 +14,8 @@ export const fieldNames = {
   /** Of a review: an item's title has the same name. */
   reviewTitle: ['review_title', 'summary', 'title'],
   reviewText: ['review_full', 'text', 'reviewText'],
+  /** A finished text, in place of one made of the fields. */
+  ready: ['item_text'],
 } as const;
 
 export type JsonRecord = Record<string, unknown>;

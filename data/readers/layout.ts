@@ -51,6 +51,8 @@ export interface Layout {
   /** What the user should know of the recognition. */
   notes?: string[];
   read(settings: DataSettings, bad: BadRows, progress: Progress): Promise<Reading>;
+  /** Rows that bring histories, read as the interactions that they are, where they have times. */
+  readInteractions?(): Promise<InteractionReading>;
 }
 
 /** The plain files of a folder, sorted by name. */

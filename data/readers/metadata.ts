@@ -11,6 +11,7 @@ export const itemNames = {
   features: fieldNames.features,
   categories: fieldNames.categories,
   description: fieldNames.description,
+  ready: fieldNames.ready,
 } as const;
 
 /** How to read item metadata (CSV, JSON, JSON Lines, Parquet); undefined where there are no files. */
@@ -43,6 +44,7 @@ function jsonItems(path: string): RowSource<typeof itemShape> {
           features: json(features),
           categories: json(categories),
           description: json(description),
+          ready: json(pick(record, fieldNames.ready)),
         });
       });
     },

@@ -133,7 +133,7 @@ function readyTexts(path: string, texts: ReadonlyMap<string, string>): PushSourc
     path,
     async push(add) {
       let place = 1;
-      for (const [item_name, ready] of texts) add(place++, { item_name, ready });
+      for (const [item_name, ready] of texts) add(place++, { item_name, ready: JSON.stringify(ready) });
     },
   };
 }

@@ -58,7 +58,7 @@ export async function readItems(path: string, complete: boolean): Promise<ItemRe
   const columns = await atomicHeader(path);
   requireAtomic(columns, 'item_id', 'token', path);
   const header = columns.map(({ name }) => name);
-  const textual = (['title', 'features', 'categories', 'description'] as const).some(
+  const textual = (['title', 'features', 'categories', 'description', 'ready'] as const).some(
     (field) => findColumn(header, fieldNames[field]) >= 0,
   );
   const names = { ...itemNames, item_name: ['item_id'] };
@@ -76,7 +76,7 @@ function sequenceTexts(path: string): PushSource<typeof itemShape> {
         const sequences = columns.flatMap(({ type }, i) => (type === 'token_seq' ? [i] : []));
         return (cells, line) => {
           const words = sequences.map((i) => cells[i].trim()).filter(Boolean);
-          add(line, { item_name: cells[id], ready: cleanText(words.join(' ')) });
+          add(line, { item_name: cells[id], ready: JSON.stringify(cleanText(words.join(' '))) });
         };
       });
     },

@@ -23,7 +23,7 @@ export const itemShape = {
   features: 'json',
   categories: 'json',
   description: 'json',
-  ready: 'text',
+  ready: 'json',
 } as const;
 
 /** The names that a column may have in a file, preferred first; a column that is not in the file may be left out. */
@@ -98,7 +98,8 @@ export function delimited<S extends Shape>(
 ): QuerySource {
   const columns = Object.entries(shape).map(([column, kind]) => {
     const found = findColumn(header, names[column] ?? []);
-    return `${found < 0 ? 'NULL' : kind === 'json' ? `json_cell(c${found})` : `coalesce(c${found}, '')`} AS ${column}`;
+    const cell = kind === 'json' ? `${tabs ? 'tab' : 'json'}_cell(c${found})` : `coalesce(c${found}, '')`;
+    return `${found < 0 ? 'NULL' : cell} AS ${column}`;
   });
   const types = header.map((_, i) => `c${i}: 'VARCHAR'`);
   const quotes = tabs ? "delim = '\t', quote = '', escape = ''" : `delim = ',', quote = '"', escape = '"'`;
@@ -144,6 +145,10 @@ export const macros = `
   -- A cell that holds a JSON list of strings is that list, any other is a string.
   CREATE MACRO json_cell(cell) AS CASE
     WHEN (starts_with(cell, '["') OR cell = '[]') AND json_valid(cell) THEN cell
+    ELSE CAST(to_json(cell) AS VARCHAR) END;
+  -- Cells between tabs are never quoted: what a cell cannot hold as it is stands there as JSON.
+  CREATE MACRO tab_cell(cell) AS CASE
+    WHEN cell[1] IN ('"', '[', '{') AND json_valid(cell) THEN cell
     ELSE CAST(to_json(cell) AS VARCHAR) END;
   CREATE MACRO identifier(value) AS nullif(trim(value, E' \\t\\r\\n'), '');
   CREATE MACRO finite(value) AS CASE WHEN isfinite(value) THEN value END`;

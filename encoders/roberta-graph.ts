@@ -1,0 +1,173 @@
+import { Graph, type Parameters } from '../engine/index.ts';
+import { type Quantisation, quantiseColumns, transpose } from './quantise.ts';
+import type { Pooling, RobertaConfig } from './roberta-model.ts';
+
+export interface RobertaGraphOptions {
+  pooling: Pooling;
+  normalize: 'none' | 'l2';
+  /** Products in 8-bit integers; undefined for 32-bit floats. */
+  quantisation?: Quantisation;
+  /** True takes padded texts with an attention mask; false texts of one length. */
+  padded: boolean;
+}
+
+const MICROSOFT = 'com.microsoft';
+/** Sizes that are known when the graph runs. */
+const [BATCH, LENGTH] = [-1, -2];
+
+/**
+ * RoBERTa's forward pass for use, from token ids [batch, length] of any size to one vector a text: the function of
+ * `poolTokens`, written straight in the operations that are fastest in onnxruntime, with the weights inside, so that it
+ * lays them out for its kernels once.
+ *
+ * Inputs `input_ids` and, where texts are padded, `attention_mask`; output `embedding` [batch, hidden].
+ */
+export function robertaGraph(
+  weights: Parameters,
+  config: RobertaConfig,
+  options: RobertaGraphOptions,
+): Graph {
+  const graph = new Graph();
+  graph.input('input_ids', { dtype: 'int32', shape: [BATCH, LENGTH] });
+  if (options.padded) graph.input('attention_mask', { dtype: 'int32', shape: [BATCH, LENGTH] });
+  const builder = new Builder(graph, weights, config, options);
+  const { hiddenSize } = config;
+  graph.output('embedding', { dtype: 'float32', shape: [BATCH, hiddenSize] }, builder.embedding());
+  graph.finish();
+  return graph;
+}
+
+/** Emits the parts of the graph; texts named x are [batch, length, hidden]. */
+class Builder {
+  readonly #graph: Graph;
+  readonly #weights: Parameters;
+  readonly #config: RobertaConfig;
+  readonly #options: RobertaGraphOptions;
+
+  constructor(graph: Graph, weights: Parameters, config: RobertaConfig, options: RobertaGraphOptions) {
+    this.#graph = graph;
+    this.#weights = weights;
+    this.#config = config;
+    this.#options = options;
+  }
+
+  embedding(): string {
+    const { layers } = this.#config;
+    const { pooling, normalize } = this.#options;
+    let x = this.#embedTokens();
+    // Of the last layer, CLS vectors need the first position only.
+    for (let i = 0; i < layers; i++)
+      x = this.#layer(`encoder.layer.${i}`, x, pooling === 'cls' && i === layers - 1);
+    const pooled = pooling === 'cls' ? this.#flatten(x) : this.#mean(x);
+    return normalize === 'l2' ? this.#unit(pooled) : pooled;
+  }
+
+  #vector(name: string): string {
+    const { shape, values } = this.#weights.get(name);
+    return this.#graph.constant('float32', shape, values);
+  }
+
+  /** Word + position + token type 0 -> LayerNorm. */
+  #embedTokens(): string {
+    const g = this.#graph;
+    const words = g.emit('Gather', [this.#vector('embeddings.word_embeddings.weight'), 'input_ids']);
+    const x = g.emit('Add', [words, this.#options.padded ? this.#paddedPositions() : this.#positions()]);
+    return this.#norm('embeddings.LayerNorm', x);
+  }
+
+  /** Position and token type 0, summed: [positions, hidden]; the first token's is at padId + 1. */
+  #positionTable(): string {
+    const { values, shape } = this.#weights.get('embeddings.position_embeddings.weight');
+    const type = this.#weights.get('embeddings.token_type_embeddings.weight').values;
+    const table = values.map((x, i) => x + type[i % shape[1]]);
+    return this.#graph.constant('float32', shape, table);
+  }
+
+  #positions(): string {
+    const g = this.#graph;
+    const first = this.#config.padId + 1;
+    const length = g.emit('Shape', ['input_ids'], { start: 1, end: 2 });
+    const end = g.emit('Add', [length, g.ints([first])]);
+    return g.emit('Slice', [this.#positionTable(), g.ints([first]), end, g.ints([0])]);
+  }
+
+  /** Only tokens count, and padding is at padId, wherever it stands. */
+  #paddedPositions(): string {
+    const g = this.#graph;
+    const counted = g.emit('CumSum', ['attention_mask', g.scalar(1, 'int32')]);
+    const own = g.emit('Mul', [counted, 'attention_mask']);
+    const places = g.emit('Add', [own, g.scalar(this.#config.padId, 'int32')]);
+    return g.emit('Gather', [this.#positionTable(), places]);
+  }
+
+  #norm(name: string, x: string): string {
+    const inputs = [x, this.#vector(`${name}.weight`), this.#vector(`${name}.bias`)];
+    return this.#graph.emit('LayerNormalization', inputs, {
+      axis: -1,
+      epsilon: { float: this.#config.epsilon },
+    });
+  }
+
+  /** Dense layers of the same x: their products with W^T, W [out, in] as PyTorch keeps it, plus biases. */
+  #dense(x: string, names: readonly string[]): string[] {
+    const g = this.#graph;
+    const { quantisation } = this.#options;
+    if (!quantisation)
+      return names.map((name) => {
+        const { shape, values } = this.#weights.get(`${name}.weight`);
+        const weight = g.constant('float32', [shape[1], shape[0]], transpose(values, shape));
+        return g.emit('Add', [g.emit('MatMul', [x, weight]), this.#vector(`${name}.bias`)]);
+      });
+    // One scale for all of x, one a column of each weight.
+    const [bytes, scale, zero] = g.emitMany('DynamicQuantizeLinear', 3, [x]);
+    return names.map((name) => {
+      const { shape, values } = this.#weights.get(`${name}.weight`);
+      const { integers, scales } = quantiseColumns(transpose(values, shape), shape[0], quantisation);
+      const weight = g.constant('int8', [shape[1], shape[0]], integers);
+      const weightScale = g.constant('float32', [shape[0]], scales);
+      const inputs = [bytes, weight, scale, weightScale, zero, '', this.#vector(`${name}.bias`)];
+      return g.emit('MatMulIntegerToFloat', inputs, {}, MICROSOFT);
+    });
+  }
+
+  /** Self-attention and feed-forward, each with residual and LayerNorm after it. */
+  #layer(name: string, x: string, firstOnly: boolean): string {
+    const g = this.#graph;
+    const self = `${name}.attention.self`;
+    const residual = firstOnly ? g.emit('Slice', [x, g.ints([0]), g.ints([1]), g.ints([1])]) : x;
+    const [query, key, value] = firstOnly
+      ? [...this.#dense(residual, [`${self}.query`]), ...this.#dense(x, [`${self}.key`, `${self}.value`])]
+      : this.#dense(x, [`${self}.query`, `${self}.key`, `${self}.value`]);
+    const mask = this.#options.padded ? ['', 'attention_mask'] : [];
+    const heads = { num_heads: this.#config.heads };
+    const mixed = g.emit('MultiHeadAttention', [query, key, value, ...mask], heads, MICROSOFT);
+    const [attended] = this.#dense(mixed, [`${name}.attention.output.dense`]);
+    const y = this.#norm(`${name}.attention.output.LayerNorm`, g.emit('Add', [attended, residual]));
+    const [inner] = this.#dense(y, [`${name}.intermediate.dense`]);
+    const [outer] = this.#dense(g.emit('Gelu', [inner]), [`${name}.output.dense`]);
+    return this.#norm(`${name}.output.LayerNorm`, g.emit('Add', [outer, y]));
+  }
+
+  /** [batch, 1, hidden] -> [batch, hidden] */
+  #flatten(x: string): string {
+    return this.#graph.emit('Reshape', [x, this.#graph.ints([-1, this.#config.hiddenSize])]);
+  }
+
+  /** Mean over a text's tokens. */
+  #mean(x: string): string {
+    const g = this.#graph;
+    const axis = g.ints([1]);
+    if (!this.#options.padded) return g.emit('ReduceMean', [x, axis], { keepdims: 0 });
+    const mask = g.emit('Cast', [g.emit('Unsqueeze', ['attention_mask', g.ints([2])])], { to: 1 });
+    const sum = g.emit('ReduceSum', [g.emit('Mul', [x, mask]), axis], { keepdims: 0 });
+    const count = g.emit('ReduceSum', [mask, axis], { keepdims: 0 });
+    return g.emit('Div', [sum, g.emit('Max', [count, g.scalar(1)])]);
+  }
+
+  /** Rows of length one. */
+  #unit(x: string): string {
+    const g = this.#graph;
+    const length = g.emit('ReduceL2', [x, g.ints([1])]);
+    return g.emit('Div', [x, g.emit('Max', [length, g.scalar(1e-6)])]);
+  }
+}
