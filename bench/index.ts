@@ -10,8 +10,20 @@ import { ml100k } from './ml100k.ts';
 import { pretraining } from './pretraining.ts';
 import { quality } from './quality.ts';
 import { steps } from './steps.ts';
+import { transfer } from './transfer.ts';
 
-const benches: Bench[] = [limits, steps, encode, pretraining, evaluation, ml100k, games, quality, blair];
+const benches: Bench[] = [
+  limits,
+  steps,
+  encode,
+  pretraining,
+  evaluation,
+  ml100k,
+  games,
+  quality,
+  blair,
+  transfer,
+];
 
 const [name, ...options] = process.argv.slice(2);
 const chosen = name ? benches.filter((b) => b.name === name) : benches;
