@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { cp, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { Progress } from '../common/progress.ts';
 import { forEachPair } from '../data/pairs/index.ts';
 import { saveEncoder, startFromScratch } from '../encoders/pretraining/source.ts';
@@ -42,7 +42,7 @@ export const blair: Bench = {
       const own = (model: string) => ['--encoder', `roberta:${model}`, '--set', 'encoder.pooling=mean'];
       const searches: [string, string[]][] = [
         ['random weights', own(await randomWeights(join(folder, 'random')))],
-        ['masked language modelling', own(join(root, mlm, 'encoder'))],
+        ['masked language modelling', own(join(resolve(root, mlm), 'encoder'))],
         ['blair-mini', ['--encoder', 'blair-mini']],
         ['lsa', ['--encoder', 'lsa']],
         ['BM25', []],

@@ -69,4 +69,4 @@ export function rowsWithin(bytes: number, sequences: number, length: number, con
 }
 
 const IN_ONE_PART = 2;
-const IN_PARTS = 5;
+const IN_PARTS = 9;
