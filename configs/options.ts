@@ -92,7 +92,7 @@ export function userLayersForPart(options: ConfigOptions, schema: z.ZodObject): 
 }
 
 // Paths are written into a run as absolute ones: the run is then resumed from any folder.
-const isPath = (nameOrPath: string) => /[\\/]|^\./.test(nameOrPath);
+const isPath = (nameOrPath: string) => /[\\/]|^\.|\.ya?ml$/.test(nameOrPath);
 
 function flagsOf(options: ConfigOptions): Flags {
   const { model, encoder, features, dataset, plugin, seed, device, threads } = options;

@@ -8,6 +8,7 @@ import { generators } from './generators.ts';
 import { locateFiles, missingMessage } from './hub-files.ts';
 import { amazon, amazonSplit, detectAmazon, detectAmazonSplit } from './readers/amazon.ts';
 import type { Layout } from './readers/layout.ts';
+import { ownLayout } from './readers/own.ts';
 import { detectRecbole } from './readers/recbole.ts';
 import { detectRecboleSplit } from './readers/recbole-split.ts';
 import type { DatasetSource } from './sources.ts';
@@ -17,6 +18,7 @@ import { splitNames } from './table.ts';
 export async function layoutOf(source: DatasetSource, progress: Progress): Promise<Layout> {
   if (source.definition) return detectLayout(await writeDefined(source.definition, progress));
   if (source.generator) return generators(source.generator, source.parameters);
+  if (source.own) return ownLayout(source.own);
   if (source.path) return detectLayout(resolve(source.path));
   if (source.files) return layoutOfFiles(source);
   throw new UserError(`dataset '${source.name}' names neither a path, nor files, nor a generator.`);
