@@ -37,6 +37,8 @@ export interface RunOptions extends ConfigOptions {
   resume?: string;
   /** Pause after so many epochs, leaving a run to go on with. */
   pauseAfter?: number;
+  /** A run folder whose dataset and text vectors this run must have. */
+  inputsAsIn?: string;
 }
 
 /** The section `run`: what is chosen by name. */
