@@ -1,11 +1,12 @@
 import { UsageError } from '../common/errors.ts';
+import { groupBy } from '../common/group.ts';
 import type { Progress } from '../common/progress.ts';
 import { type Metrics, metricOfRows } from '../evaluation/metrics.ts';
 import type { TestRanks } from '../training/ranks.ts';
 import { type Comparison, compareSystems } from './compare.ts';
 import { commonMetrics, commonRule, costOf, curveOf, figuresOf, yardsticksOf } from './figures.ts';
 import { type LeftOut, nameOf, readRuns } from './runs.ts';
-import { type Group, groupBy, groupRuns } from './systems.ts';
+import { type Group, groupRuns } from './systems.ts';
 
 /** What the command line asks for. */
 export interface ReportOptions {
@@ -106,7 +107,7 @@ export async function makeReport(options: ReportOptions, progress: Progress): Pr
   const seen = options.seen ?? commonRule(read.runs);
   const metrics = options.metrics ?? commonMetrics(read.runs);
   for (const metric of metrics) metricOfRows(new Int32Array(0), metric);
-  const columns = groupBy(groups, ({ dataset, rowsHash }) => [dataset, rowsHash]);
+  const columns = groupBy(groups, ({ dataset, rowsHash }) => `${dataset} ${rowsHash}`);
   const rows = tableRows(columns, metrics, seen);
   const systems = rows.map(({ system }) => system);
   markBest(systems, metrics);

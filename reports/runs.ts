@@ -4,7 +4,7 @@ import { basename, join, resolve } from 'node:path';
 import { messageOf, UsageError, UserError } from '../common/errors.ts';
 import { readJson } from '../common/files.ts';
 import { readYamlLayer } from '../configs/layers.ts';
-import { isValues, type Values } from '../configs/values.ts';
+import { leavesOf } from '../configs/values.ts';
 import { SWEEP_FILE, type Sweep } from '../sweeps/sweep.ts';
 import type { EpochRecord } from '../training/checkpoint.ts';
 import { RANKS_FILE, readRanks, type TestRanks } from '../training/ranks.ts';
@@ -96,7 +96,7 @@ async function readRun(folder: string): Promise<FinishedRun> {
   return {
     folder,
     result,
-    settings: flatten(readYamlLayer(file('config.yaml')).values),
+    settings: Object.fromEntries(leavesOf(readYamlLayer(file('config.yaml')).values)),
     rowsHash: hashRows(ranks, result.items),
     epochs: await new RunFolder(folder).readEpochs(),
     ranks,
@@ -108,14 +108,6 @@ function hashRows({ user, target }: TestRanks, items: number): string {
   for (const { buffer, byteOffset, byteLength } of [user, target])
     hash.update(new Uint8Array(buffer, byteOffset, byteLength));
   return hash.digest('hex');
-}
-
-function flatten(values: Values, prefix = ''): Record<string, unknown> {
-  return Object.fromEntries(
-    Object.entries(values).flatMap(([key, value]) =>
-      isValues(value) ? Object.entries(flatten(value, `${prefix}${key}.`)) : [[prefix + key, value]],
-    ),
-  );
 }
 
 /** As shown: the folder's own name. */

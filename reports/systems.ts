@@ -1,4 +1,5 @@
 import { hashJson } from '../common/files.ts';
+import { groupBy } from '../common/group.ts';
 import { type FinishedRun, type LeftOut, nameOf } from './runs.ts';
 
 /** Runs that differ in their seed alone, measured on the same test rows. */
@@ -21,18 +22,15 @@ const incidental = /^(seed|device|threads|run\..*|eval\..*|tracking\..*|train\.c
  */
 export function groupRuns(runs: readonly FinishedRun[]): { groups: Group[]; leftOut: LeftOut[] } {
   const leftOut: LeftOut[] = [];
-  const kinds = groupBy(runs, ({ result, rowsHash }) => [
-    result.model,
-    result.encoder,
-    result.dataset,
-    rowsHash,
-  ]);
+  const kinds = groupBy(runs, ({ result, rowsHash }) =>
+    hashJson([result.model, result.encoder, result.dataset, rowsHash]),
+  );
   const groups = kinds.flatMap((sameKind) => {
-    const variants = groupBy(sameKind, ({ settings }) => decisive(settings));
+    const variants = groupBy(sameKind, ({ settings }) => hashJson(decisive(settings)));
     const telling = differing(variants.map(([first]) => decisive(first.settings)));
     return variants.map((variant): Group => {
       const [{ result, settings, rowsHash }] = variant;
-      const seeds = groupBy(variant, (run) => run.result.seed).map((repeats) => {
+      const seeds = groupBy(variant, (run) => String(run.result.seed)).map((repeats) => {
         const sorted = repeats.toSorted((a, b) => (nameOf(a) < nameOf(b) ? -1 : 1));
         const kept = sorted.pop()!;
         leftOut.push(...sorted.map(({ folder }) => ({ folder, reason: `repeated by ${nameOf(kept)}` })));
@@ -62,13 +60,3 @@ function differing(all: readonly Record<string, unknown>[]): string[] {
 }
 
 const shown = (value: unknown) => (typeof value === 'string' ? value : (JSON.stringify(value) ?? 'unset'));
-
-/** Values with equal keys (any JSON) together, in the order of their first one. */
-export function groupBy<T>(values: readonly T[], keyOf: (value: T) => unknown): T[][] {
-  const groups = new Map<string, T[]>();
-  for (const value of values) {
-    const key = hashJson(keyOf(value));
-    groups.set(key, [...(groups.get(key) ?? []), value]);
-  }
-  return [...groups.values()];
-}

@@ -1,6 +1,6 @@
+import { groupBy } from '../common/group.ts';
 import type { Report } from './report.ts';
 import { nameOf } from './runs.ts';
-import { groupBy } from './systems.ts';
 import { type Cell, type Table, tablesOf } from './tables.ts';
 
 export interface TextOptions {
