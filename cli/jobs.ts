@@ -15,6 +15,7 @@ import {
   resolveSource,
 } from '../data/index.ts';
 import type { PairsReport } from '../data/pairs/index.ts';
+import type { ExportedEncoder } from '../encoders/contract.ts';
 import { download, type HubDownload } from '../hub/index.ts';
 import type { DownloadRequest } from './download.ts';
 import type { EncodeResult } from './encode.ts';
@@ -54,6 +55,18 @@ export async function exportFiles(
   const source = resolveSource(dataset);
   await download([await missingFiles(source)], progress);
   return exportDataset(source, data, { format, folder: out, seed, progress });
+}
+
+/** `rec encoders export`. */
+export async function exportEncoder(
+  { options, out }: { options: ConfigOptions; out: string },
+  progress: Progress,
+): Promise<ExportedEncoder> {
+  const { missingWeights } = await import('../encoders/index.ts');
+  const { entry, settings, name } = resolveEncoding(options, await projectCatalogue(options)).encoder;
+  if (!entry.export) throw new UsageError(`encoder '${name}' has no weights that could be exported.`);
+  await download([await missingWeights(entry, settings)], progress);
+  return entry.export(settings, out, progress);
 }
 
 /** `rec encode`. */
