@@ -9,9 +9,21 @@ import { limits } from './limits.ts';
 import { ml100k } from './ml100k.ts';
 import { pretraining } from './pretraining.ts';
 import { quality } from './quality.ts';
+import { search } from './search.ts';
 import { steps } from './steps.ts';
 
-const benches: Bench[] = [limits, steps, encode, pretraining, evaluation, ml100k, games, quality, blair];
+const benches: Bench[] = [
+  limits,
+  steps,
+  encode,
+  pretraining,
+  evaluation,
+  ml100k,
+  games,
+  quality,
+  blair,
+  search,
+];
 
 const [name, ...options] = process.argv.slice(2);
 const chosen = name ? benches.filter((b) => b.name === name) : benches;
