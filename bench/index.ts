@@ -9,6 +9,7 @@ import { limits } from './limits.ts';
 import { ml100k } from './ml100k.ts';
 import { pretraining } from './pretraining.ts';
 import { quality } from './quality.ts';
+import { search } from './search.ts';
 import { steps } from './steps.ts';
 import { transfer } from './transfer.ts';
 

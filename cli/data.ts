@@ -7,6 +7,7 @@ import { exportCommand } from './export.ts';
 import { job } from './job.ts';
 import { configOptions, configurationOf, outputOptions } from './options.ts';
 import { printResult } from './output.ts';
+import { describeOwn, type OwnArguments, ownOptions } from './own.ts';
 import { pairs } from './pairs.ts';
 import { manifestAsText, summaryAsText } from './summary.ts';
 
@@ -17,13 +18,24 @@ interface Arguments extends ConfigOptions {
 
 const jobs = new URL('./jobs.ts', import.meta.url);
 
-const prepare: CommandModule<object, Arguments> = {
+interface PrepareArguments extends Arguments, OwnArguments {}
+
+const prepare: CommandModule<object, PrepareArguments> = {
   command: 'prepare',
   describe: 'read, clean and split a dataset; what was read, kept and dropped',
-  builder: (yargs) => yargs.options({ ...configOptions, ...outputOptions }) as never,
+  builder: (yargs) =>
+    yargs
+      .options({ ...configOptions, ...ownOptions, ...outputOptions })
+      .example(
+        '$0 data prepare --reviews my.csv --items my.jsonl --columns user=uid,item=sku,time=date,text=name+about --save shop.yaml',
+        '',
+      ) as never,
   async handler({ json, quiet, ...rest }) {
-    const manifest = (await job(jobs, 'prepareDataset', configurationOf(rest), quiet)) as Manifest;
-    printResult(manifest, json, () => manifestAsText(manifest));
+    const own = describeOwn(rest);
+    const options = configurationOf({ ...rest, dataset: own ?? rest.dataset });
+    const manifest = (await job(jobs, 'prepareDataset', options, quiet)) as Manifest;
+    const next = own === undefined ? '' : `\n\nto go on with it: rec run --dataset ${own}`;
+    printResult(manifest, json, () => manifestAsText(manifest) + next);
   },
 };
 

@@ -1,16 +1,31 @@
 import type { CommandModule } from 'yargs';
+import { UsageError } from '../common/errors.ts';
 import type { ConfigOptions } from '../configs/options.ts';
 import { job } from './job.ts';
 import {
   configOptions,
   configurationOf,
+  count,
   deviceOptions,
   encoderOptions,
   outputOptions,
+  queueOptions,
   text,
 } from './options.ts';
 import { printResult } from './output.ts';
 import { formatDuration, formatNumber } from './style.ts';
+
+/** What `encode` is asked for. */
+export interface EncodeRequest {
+  options: ConfigOptions;
+  /** A .feature file to write. */
+  out?: string;
+  /** Only these shards; undefined: all. */
+  shards?: number[];
+  /** URL of the Redis whose workers are to embed; undefined: this machine does. */
+  queue?: string;
+  artifacts?: string;
+}
 
 /** What `encode` reports. */
 export interface EncodeResult {
@@ -22,10 +37,15 @@ export interface EncodeResult {
   hash: string;
   /** The .feature file that was asked for. */
   out?: string;
+  /** The shards that were asked for; undefined: all. */
+  shards?: number[];
 }
 
 interface Arguments extends ConfigOptions {
   out?: string;
+  shards?: string;
+  queue?: string;
+  artifacts?: string;
   json: boolean;
   quiet: boolean;
 }
@@ -39,22 +59,31 @@ export const encode: CommandModule<object, Arguments> = {
       ...encoderOptions,
       ...configOptions,
       out: text('write the vectors to this .feature file too'),
+      shards: text(
+        'only these shards of 512 distinct texts, as 0,1,2: parts of the work for several machines',
+      ),
+      ...queueOptions,
       ...deviceOptions,
       ...outputOptions,
     }) as never,
-  async handler({ out, json, quiet, ...rest }) {
+  async handler({ out, shards, queue, artifacts, json, quiet, ...rest }) {
+    if (shards !== undefined && (out ?? queue) !== undefined)
+      throw new UsageError('--shards makes a part of the vectors: leave out --out and --queue');
     const jobs = new URL('./jobs.ts', import.meta.url);
-    const result = (await job(
-      jobs,
-      'encodeItems',
-      { options: configurationOf(rest), out },
-      quiet,
-    )) as EncodeResult;
+    const request: EncodeRequest = {
+      options: configurationOf(rest),
+      out,
+      shards: shards?.split(',').map((shard) => count('--shards', String(Number(shard) + 1)) - 1),
+      queue,
+      artifacts,
+    };
+    const result = (await job(jobs, 'encodeItems', request, quiet)) as EncodeResult;
     printResult(result, json, () => encodedAsText(result));
   },
 };
 
-function encodedAsText({ dataset, encoder, items, dims, seconds, out }: EncodeResult): string {
+function encodedAsText({ dataset, encoder, items, dims, seconds, out, shards }: EncodeResult): string {
+  if (shards) return `${encoder} on ${dataset}: ${shards.length} shards in ${formatDuration(seconds)}`;
   const where = out ? `, written to ${out}` : '';
   return `${encoder} on ${dataset}: ${formatNumber(items)} items x ${dims} dimensions in ${formatDuration(seconds)}${where}`;
 }

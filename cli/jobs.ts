@@ -15,9 +15,10 @@ import {
   resolveSource,
 } from '../data/index.ts';
 import type { PairsReport } from '../data/pairs/index.ts';
+import type { ExportedEncoder } from '../encoders/contract.ts';
 import { download, type HubDownload } from '../hub/index.ts';
 import type { DownloadRequest } from './download.ts';
-import type { EncodeResult } from './encode.ts';
+import type { EncodeRequest, EncodeResult } from './encode.ts';
 
 // What the commands without a training run in the job's thread.
 
@@ -56,13 +57,25 @@ export async function exportFiles(
   return exportDataset(source, data, { format, folder: out, seed, progress });
 }
 
+/** `rec encoders export`. */
+export async function exportEncoder(
+  { options, out }: { options: ConfigOptions; out: string },
+  progress: Progress,
+): Promise<ExportedEncoder> {
+  const { missingWeights } = await import('../encoders/index.ts');
+  const { entry, settings, name } = resolveEncoding(options, await projectCatalogue(options)).encoder;
+  if (!entry.export) throw new UsageError(`encoder '${name}' has no weights that could be exported.`);
+  await download([await missingWeights(entry, settings)], progress);
+  return entry.export(settings, out, progress);
+}
+
 /** `rec encode`. */
 export async function encodeItems(
-  { options, out }: { options: ConfigOptions; out?: string },
+  { options, out, shards, queue, artifacts }: EncodeRequest,
   progress: Progress,
 ): Promise<EncodeResult> {
   const started = performance.now();
-  const { embedTexts, missingWeights, writeFeature } = await import('../encoders/index.ts');
+  const { embedRows, embedTexts, missingWeights, writeFeature } = await import('../encoders/index.ts');
   const { dataset, data, seed, threads, encoder } = resolveEncoding(options, await projectCatalogue(options));
   const weights = await missingWeights(encoder.entry, encoder.settings);
   await download([await missingFiles(resolveSource(dataset)), weights], progress);
@@ -70,19 +83,28 @@ export async function encodeItems(
     progress,
     seed,
   });
-  const vectors = await embedTexts(
-    { ...encoder, texts: itemTexts, rows: itemCount },
-    { seed, threads, progress, featureFile },
-  );
-  if (out !== undefined) await writeFeature(out, vectors);
+  const work = { ...encoder, texts: itemTexts, rows: itemCount, shards };
+  const context = { seed, threads, progress, featureFile };
+  if (queue !== undefined) {
+    const { embedOnQueue } = await import('../sweeps/embedding.ts');
+    await embedOnQueue(work, context, options, { queue, artifacts });
+  }
+  let made: { dims: number; hash: string };
+  if (shards) made = await embedRows(work, context, () => () => {});
+  else {
+    const vectors = await embedTexts(work, context);
+    if (out !== undefined) await writeFeature(out, vectors);
+    made = vectors;
+  }
   return {
     dataset: name,
-    encoder: vectors.name,
-    items: vectors.rows,
-    dims: vectors.dims,
+    encoder: encoder.name,
+    items: itemCount,
+    dims: made.dims,
     seconds: (performance.now() - started) / 1000,
-    hash: vectors.hash,
+    hash: made.hash,
     out,
+    shards,
   };
 }
 

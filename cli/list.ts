@@ -1,10 +1,11 @@
-import type { CommandModule } from 'yargs';
+import type { Argv, CommandModule } from 'yargs';
 import { unknownName } from '../common/errors.ts';
 import type { EncoderName } from '../configs/catalogue.ts';
 import type { ConfigOptions } from '../configs/options.ts';
 import type { Parameter } from '../configs/schema.ts';
 import type { Layer } from '../configs/values.ts';
 import type { EncoderDefinition } from '../encoders/contract.ts';
+import { exportEncoder } from './export-encoder.ts';
 import { configOptions, outputOptions } from './options.ts';
 import { printResult } from './output.ts';
 import { paint, table } from './style.ts';
@@ -27,14 +28,15 @@ function listing(
   kind: string,
   describe: string,
   load: (options: ConfigOptions) => Promise<Listed[]>,
+  extend: (yargs: Argv) => Argv = (yargs) => yargs,
 ): CommandModule<object, Arguments> {
   return {
     command: `${kind}s [name]`,
     describe,
     builder: (yargs) =>
-      yargs
-        .positional('name', { type: 'string', describe: `only this ${kind}` })
-        .options({ plugin: configOptions.plugin, json: outputOptions.json }) as never,
+      own(
+        extend(yargs as Argv).positional('name', { type: 'string', describe: `only this ${kind}` }),
+      ).options({ plugin: configOptions.plugin, json: outputOptions.json }) as never,
     async handler({ name, plugin, json }) {
       const all = await load({ plugin, set: [] });
       const names = all.map((entry) => entry.name);
@@ -44,6 +46,10 @@ function listing(
     },
   };
 }
+
+/** The positional argument as this command's own: its subcommands do not take it. (yargs's types lack the second parameter.) */
+const own = (yargs: Argv): Argv =>
+  (yargs as unknown as { global(name: string, value: boolean): Argv }).global('name', false);
 
 function asText({ name, summary, parameters, ...facts }: Listed): string {
   const known = Object.entries(facts).filter(
@@ -85,22 +91,28 @@ export const models = listing('model', 'list models, their input and parameters'
 });
 
 /** `rec encoders`. */
-export const encoders = listing('encoder', 'list encoders and their parameters', async (options) => {
-  const { chooseEncoder, listEncoders, projectCatalogue, describeSchema, withDefaults } = await loadConfigs();
-  const catalogue = await projectCatalogue(options);
-  const describe = async ({ name, family, argument, summary }: EncoderName) => {
-    const { entry, defaults } = chooseEncoder(catalogue, name, 'rec encoders');
-    return {
-      name,
-      family: family === name ? undefined : family,
-      use: argument && `${name}:<${argument}>`,
-      weights: await weightsOf(entry, defaults),
-      summary,
-      parameters: withDefaults(describeSchema(entry.config, 'encoder.'), defaults),
+export const encoders = listing(
+  'encoder',
+  'list encoders and their parameters; or export one',
+  async (options) => {
+    const { chooseEncoder, listEncoders, projectCatalogue, describeSchema, withDefaults } =
+      await loadConfigs();
+    const catalogue = await projectCatalogue(options);
+    const describe = async ({ name, family, argument, summary }: EncoderName) => {
+      const { entry, defaults } = chooseEncoder(catalogue, name, 'rec encoders');
+      return {
+        name,
+        family: family === name ? undefined : family,
+        use: argument && `${name}:<${argument}>`,
+        weights: await weightsOf(entry, defaults),
+        summary,
+        parameters: withDefaults(describeSchema(entry.config, 'encoder.'), defaults),
+      };
     };
-  };
-  return Promise.all(listEncoders(catalogue).map(describe));
-});
+    return Promise.all(listEncoders(catalogue).map(describe));
+  },
+  (yargs) => yargs.command(exportEncoder),
+);
 
 /** Whether an encoder's weights are on this machine; undefined where it reads none, or is told which by the user. */
 async function weightsOf(entry: EncoderDefinition, defaults: readonly Layer[]): Promise<string | undefined> {

@@ -11,6 +11,7 @@ import { create } from './new.ts';
 import { endOnClosedPipe, reportFailure } from './output.ts';
 import { pretrain } from './pretrain.ts';
 import { report } from './report.ts';
+import { rerun } from './rerun.ts';
 import { run } from './run.ts';
 import { search } from './search.ts';
 import { sweep } from './sweep.ts';
@@ -40,6 +41,7 @@ function parser(argv: readonly string[]): Argv {
     .usage('$0 <command>\n\nSequential recommenders with pluggable text encoders.')
     .command(run)
     .command(evaluate)
+    .command(rerun)
     .command(check)
     .command(report)
     .command(sweep)

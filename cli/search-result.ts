@@ -1,8 +1,6 @@
-import type { answer } from '../search/query.ts';
+import type { Answers } from '../search/query.ts';
 import type { SearchResult } from '../search/run.ts';
 import { formatDuration, formatNumber, paint, table } from './style.ts';
-
-type Answers = Awaited<ReturnType<typeof answer>>;
 
 /** Characters of an item's text that a line shows. */
 const shown = 160;

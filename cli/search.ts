@@ -1,7 +1,9 @@
+import { createInterface } from 'node:readline';
 import type { CommandModule } from 'yargs';
 import { UsageError } from '../common/errors.ts';
+import { Progress } from '../common/progress.ts';
 import type { SearchOptions } from '../configs/search.ts';
-import type { answer } from '../search/query.ts';
+import type { Answers } from '../search/query.ts';
 import type { SearchResult } from '../search/run.ts';
 import { job } from './job.ts';
 import {
@@ -13,6 +15,7 @@ import {
   text,
 } from './options.ts';
 import { printResult } from './output.ts';
+import { ProgressRenderer } from './progress.ts';
 import { answersAsText, searchAsText } from './search-result.ts';
 
 interface Arguments extends SearchOptions {
@@ -46,19 +49,39 @@ const run: CommandModule<object, Arguments & { runs: string }> = {
 
 const query: CommandModule<object, Arguments & { texts?: string[] }> = {
   command: 'query [texts..]',
-  describe: 'search for texts: those given, else one a line of standard input',
+  describe: 'search for texts: those given, else lines of standard input',
   builder: (yargs) =>
     yargs
       .positional('texts', { type: 'string', array: true, describe: 'what to search for' })
       .options({ ...searchOptions, k: { ...text('how many items'), alias: 'n', default: '10' } }) as never,
   async handler({ json, quiet, texts, ...rest }) {
+    const options = searchOf(rest);
+    if (!texts?.length && process.stdin.isTTY) return converse(options, json, quiet);
     const asked = texts?.length ? texts.map(String) : await linesOfInput();
     const module = new URL('../search/query.ts', import.meta.url);
-    const options = { options: searchOf(rest), texts: asked };
-    const result = (await job(module, 'answer', options, quiet)) as Awaited<ReturnType<typeof answer>>;
-    printResult(result, json, () => answersAsText(result));
+    const answers = (await job(module, 'answer', { options, texts: asked }, quiet)) as Answers;
+    printResult(answers, json, () => answersAsText(answers));
   },
 };
+
+/** Answers line by line at a terminal, until it closes. */
+async function converse(options: SearchOptions, json: boolean, quiet: boolean): Promise<void> {
+  const { openAsking } = await import('../search/query.ts');
+  const renderer = new ProgressRenderer(process.stderr, quiet);
+  const asking = await openAsking(options, new Progress((event) => renderer.handle(event)));
+  const lines = createInterface({ input: process.stdin, output: process.stderr, prompt: 'search> ' });
+  lines.prompt();
+  for await (const line of lines) {
+    if (line.trim()) {
+      const { dataset, method, items } = asking;
+      const answers = { dataset, method, items, answers: await asking.ask([line]) };
+      renderer.close();
+      printResult(answers, json, () => answersAsText(answers));
+    }
+    lines.prompt();
+  }
+  await asking.close();
+}
 
 const searchOf = ({ method, k, ...rest }: SearchOptions): SearchOptions => ({
   ...configurationOf(rest),
@@ -67,14 +90,14 @@ const searchOf = ({ method, k, ...rest }: SearchOptions): SearchOptions => ({
 });
 
 async function linesOfInput(): Promise<string[]> {
-  if (process.stdin.isTTY)
-    throw new UsageError('what to search for? Give texts, or lines on standard input.');
   const chunks: Buffer[] = [];
   for await (const chunk of process.stdin) chunks.push(chunk as Buffer);
-  return Buffer.concat(chunks)
+  const lines = Buffer.concat(chunks)
     .toString('utf8')
     .split(/\r?\n/)
     .filter((line) => line.trim());
+  if (!lines.length) throw new UsageError('nothing to search for: give texts, or lines on standard input.');
+  return lines;
 }
 
 /** `rec search run | query`. */

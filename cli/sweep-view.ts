@@ -1,12 +1,6 @@
 import { basename, join } from 'node:path';
-import {
-  bestRows,
-  groupBy,
-  type Sweep,
-  secondsLeft,
-  settingsAsText,
-  type TrialRow,
-} from '../sweeps/index.ts';
+import { groupBy } from '../common/group.ts';
+import { bestRows, type Sweep, secondsLeft, settingsAsText, type TrialRow } from '../sweeps/index.ts';
 import { formatDuration, paint, table } from './style.ts';
 
 /** The table on a terminal is redrawn this often, in milliseconds. */

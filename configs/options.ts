@@ -37,6 +37,8 @@ export interface RunOptions extends ConfigOptions {
   resume?: string;
   /** Pause after so many epochs, leaving a run to go on with. */
   pauseAfter?: number;
+  /** A run folder whose dataset and text vectors this run must have. */
+  inputsAsIn?: string;
 }
 
 /** The section `run`: what is chosen by name. */
@@ -92,7 +94,7 @@ export function userLayersForPart(options: ConfigOptions, schema: z.ZodObject): 
 }
 
 // Paths are written into a run as absolute ones: the run is then resumed from any folder.
-const isPath = (nameOrPath: string) => /[\\/]|^\./.test(nameOrPath);
+const isPath = (nameOrPath: string) => /[\\/]|^\.|\.ya?ml$/.test(nameOrPath);
 
 function flagsOf(options: ConfigOptions): Flags {
   const { model, encoder, features, dataset, plugin, seed, device, threads } = options;

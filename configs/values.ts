@@ -42,3 +42,15 @@ export function assign(values: Values, path: readonly string[], value: unknown):
   }
   at[path[path.length - 1]] = value;
 }
+
+/** The values inside, by dotted key; `isValue` says which mappings are values themselves. */
+export function* leavesOf(
+  values: Values,
+  isValue: (mapping: Values) => boolean = () => false,
+  prefix = '',
+): Generator<[string, unknown]> {
+  for (const [name, value] of Object.entries(values)) {
+    if (isValues(value) && !isValue(value)) yield* leavesOf(value, isValue, `${prefix}${name}.`);
+    else yield [prefix + name, value];
+  }
+}

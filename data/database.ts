@@ -44,7 +44,9 @@ export class Database implements SqlEngine {
     });
     const connection = await instance.connect();
     try {
-      await connection.run('SET enable_progress_bar = true; SET enable_progress_bar_print = false');
+      await connection.run(
+        "SET enable_progress_bar = true; SET enable_progress_bar_print = false; SET TimeZone = 'UTC'",
+      );
       return await use(new Database(connection, options));
     } finally {
       connection.closeSync();

@@ -22,8 +22,20 @@ export async function locateFiles({ files = {}, hub }: DatasetSource): Promise<N
   return named;
 }
 
-/** What is to be downloaded before a source can be read; undefined where nothing is. */
+/** @throws UsageError for a source of queries and items to search, where interactions are wanted. */
+export function refuseSearchTask({ name, files }: DatasetSource): void {
+  if (files?.queries)
+    throw new UsageError(`dataset '${name}' is a search task: \`rec search run --dataset ${name}\`.`);
+}
+
+/** What is to be downloaded before a dataset of interactions can be read; undefined where nothing is. */
 export async function missingFiles(source: DatasetSource): Promise<HubNeed | undefined> {
+  refuseSearchTask(source);
+  return missingOf(source);
+}
+
+/** What is to be downloaded before a source can be read; undefined where nothing is. */
+export async function missingOf(source: DatasetSource): Promise<HubNeed | undefined> {
   const missing = (await locateFiles(source)).filter(({ path }) => !path).map(({ file }) => file);
   return missing.length && source.hub ? needOf(source, source.hub, missing) : undefined;
 }

@@ -1,13 +1,14 @@
 import { readdir } from 'node:fs/promises';
 import { resolve } from 'node:path';
-import { UsageError, UserError } from '../common/errors.ts';
+import { UserError } from '../common/errors.ts';
 import { explainFileError } from '../common/files.ts';
 import type { Progress } from '../common/progress.ts';
 import { writeDefined } from './defined.ts';
 import { generators } from './generators.ts';
-import { locateFiles, missingMessage } from './hub-files.ts';
+import { locateFiles, missingMessage, refuseSearchTask } from './hub-files.ts';
 import { amazon, amazonSplit, detectAmazon, detectAmazonSplit } from './readers/amazon.ts';
 import type { Layout } from './readers/layout.ts';
+import { ownLayout } from './readers/own.ts';
 import { detectRecbole } from './readers/recbole.ts';
 import { detectRecboleSplit } from './readers/recbole-split.ts';
 import type { DatasetSource } from './sources.ts';
@@ -17,6 +18,7 @@ import { splitNames } from './table.ts';
 export async function layoutOf(source: DatasetSource, progress: Progress): Promise<Layout> {
   if (source.definition) return detectLayout(await writeDefined(source.definition, progress));
   if (source.generator) return generators(source.generator, source.parameters);
+  if (source.own) return ownLayout(source.own);
   if (source.path) return detectLayout(resolve(source.path));
   if (source.files) return layoutOfFiles(source);
   throw new UserError(`dataset '${source.name}' names neither a path, nor files, nor a generator.`);
@@ -54,10 +56,7 @@ export async function detectLayout(path: string): Promise<Layout> {
  * @throws UserError that says exactly which files to get, from where, and where to put them.
  */
 export async function layoutOfFiles(source: DatasetSource): Promise<Layout> {
-  if (source.files?.queries)
-    throw new UsageError(
-      `dataset '${source.name}' is a search task: \`rec search run --dataset ${source.name}\`.`,
-    );
+  refuseSearchTask(source);
   const found = await findFiles(source);
   const metadata = found.get('metadata') ?? [];
   const interactions = found.get('interactions');

@@ -1,11 +1,12 @@
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { homedir } from 'node:os';
-import { basename, join, resolve } from 'node:path';
+import { basename, dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parse } from 'yaml';
 import { z } from 'zod';
 import { messageOf, UsageError, UserError, unknownName } from '../common/errors.ts';
 import type { DatasetDefinition } from './defined.ts';
+import { type OwnFiles, ownFiles } from './own-columns.ts';
 
 /** Files of a source named one by one; relative to `root`, looked for with and without .gz. */
 const sourceFiles = z.strictObject({
@@ -31,6 +32,8 @@ export interface DatasetSource {
   files?: { [role in keyof Files]?: string | readonly string[] };
   /** The Hugging Face dataset repository that has `files`. */
   hub?: string;
+  /** Files of the user's own, and what their columns mean. */
+  own?: OwnFiles;
   /** Makes the data: 'demo'. */
   generator?: string;
   /** Yields the data: a plugin's. */
@@ -46,6 +49,7 @@ const dataset = z.strictObject({
   path: z.string().optional(),
   files: sourceFiles.optional(),
   hub: z.string().optional(),
+  own: ownFiles.optional(),
   generator: z.string().optional(),
   parameters: z.record(z.string(), z.unknown()).optional(),
   defaults: z.record(z.string(), z.record(z.string(), z.unknown())).optional(),
@@ -90,9 +94,10 @@ export function resolveSource(nameOrPath: string): DatasetSource {
   if (known) return known.source;
   const path = resolve(nameOrPath.replace(/^~(?=\/|$)/, homedir()));
   if (existsSync(path)) {
+    if (/\.ya?ml$/.test(path)) return describedSource(path);
     if (!statSync(path).isDirectory())
       throw new UserError(
-        `${nameOrPath}: is a file; --dataset takes a name or the folder that the file lies in.`,
+        `${nameOrPath}: is a file; --dataset takes a name or the folder that the file lies in. For files of any columns: rec data prepare --reviews ${nameOrPath} --columns user=...,item=...,time=...`,
       );
     const hasVectors = readdirSync(path).some((file) => file.endsWith('.feature'));
     return { name: basename(path), path, ...(hasVectors && { defaults: { run: { encoder: 'file' } } }) };
@@ -104,6 +109,18 @@ export function resolveSource(nameOrPath: string): DatasetSource {
     nameOrPath,
     entries.flatMap(({ names }) => names),
   );
+}
+
+/** The dataset that a YAML file of the user's own describes; paths in it begin at its folder. */
+function describedSource(path: string): DatasetSource {
+  const [{ source }] = entriesOf(path);
+  const from = (file: string | undefined) => file && resolve(dirname(path), file);
+  const { own } = source;
+  return {
+    ...source,
+    path: from(source.path),
+    ...(own && { own: { ...own, reviews: resolve(dirname(path), own.reviews), items: from(own.items) } }),
+  };
 }
 
 /** Every dataset of configs/datasets, for `rec datasets`. */

@@ -56,6 +56,16 @@ export interface EncoderDefinition<S extends z.ZodObject = z.ZodObject> {
   weights?(config: z.output<S>): Promise<WeightsStatus>;
   /** The files of the weights on the hub; undefined where the settings name a folder. */
   onHub?(config: z.output<S>): Promise<HubNeed | undefined>;
+  /** Writes the encoder to a new folder, in formats of other programs; left out by families that have none. */
+  export?(config: z.output<S>, folder: string, progress: Progress): Promise<ExportedEncoder>;
+}
+
+/** What an export wrote. */
+export interface ExportedEncoder {
+  folder: string;
+  files: { file: string; bytes: number }[];
+  /** Least cosine between vectors by what was written and by the encoder itself. */
+  agreement: number;
 }
 
 /** Declares an encoder; the identity function, for the types. */

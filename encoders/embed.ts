@@ -1,9 +1,9 @@
-import { createHash } from 'node:crypto';
 import { UserError } from '../common/errors.ts';
 import { hashJson } from '../common/files.ts';
 import type { Progress } from '../common/progress.ts';
 import { MadeTexts, type Texts } from '../common/texts.ts';
 import type { EncoderContext, EncoderDefinition, TextEncoder, TextVectors } from './contract.ts';
+import { inOrderOfLength } from './distinct.ts';
 import { hashTexts, Shards } from './shards.ts';
 
 /** Which encoder, with its settings resolved, embeds what. */
@@ -17,6 +17,8 @@ export interface EmbedJob {
   rows: number;
   /** False keeps nothing on disk. */
   cache?: boolean;
+  /** Only these shards, of an encoder whose rows depend on one text each; others are neither read nor made. */
+  shards?: readonly number[];
 }
 
 /** What takes in an embedded row; its values are valid until it returns. */
@@ -84,30 +86,61 @@ async function embedDistinct(
   context: EncoderContext,
   place: PlaceRow,
 ): Promise<string> {
-  const { name } = job;
-  const { dims, fingerprint } = encoder;
   const texts = requireTexts(job);
-  const { order, firstRow } = inOrderOfLength(texts);
-  warnOfEmpty(firstRow, name, context.progress);
+  const { order, firstRow, distinct, shards } = shardsOf(job, texts, encoder, context);
+  refuseWanted(job, encoder, shards.count);
+  warnOfEmpty(firstRow, job.name, context.progress);
   const repeats = new Map<number, number[]>();
   firstRow.forEach((first, row) => {
     if (first >= 0 && first !== row) repeats.set(first, [...(repeats.get(first) ?? []), row]);
   });
-  const distinct = new MadeTexts(order.length, (i) => texts.at(order[i])!);
-  const manifest = { name, fingerprint, textsHash: hashTexts(distinct), rows: distinct.length, dims };
   await embedShards(
     distinct,
     encoder,
-    new Shards(manifest, job.cache !== false, context.progress),
+    shards,
+    job.shards ?? [...Array(shards.count).keys()],
     (first, block) =>
-      eachRow(block, dims, (i, vector) => {
+      eachRow(block, encoder.dims, (i, vector) => {
         const row = order[first + i];
         place(row, vector);
         for (const repeat of repeats.get(row) ?? []) place(repeat, vector);
       }),
     context,
   );
-  return hashJson({ fingerprint, texts: hashTexts(texts) });
+  return hashJson({ fingerprint: encoder.fingerprint, texts: hashTexts(texts) });
+}
+
+/** The distinct texts of a job, longest first, and the shards of the cache that hold their vectors. */
+function shardsOf(
+  { name, cache }: EmbedJob,
+  texts: Texts,
+  { fingerprint, dims }: TextEncoder,
+  { progress }: EncoderContext,
+) {
+  const { order, firstRow } = inOrderOfLength(texts);
+  const distinct = new MadeTexts(order.length, (i) => texts.at(order[i])!);
+  const manifest = { name, fingerprint, textsHash: hashTexts(distinct), rows: distinct.length, dims };
+  return { order, firstRow, distinct, shards: new Shards(manifest, cache !== false, progress) };
+}
+
+/**
+ * The shards of a job that the cache lacks, and their folder in it; undefined for an encoder that cannot make them one
+ * by one.
+ */
+export async function missingShards(
+  job: EmbedJob,
+  context: EncoderContext,
+): Promise<{ folder: string; missing: number[] } | undefined> {
+  const encoder = await job.entry.open(job.settings, { ...context, rows: job.rows });
+  try {
+    if (encoder.rowsDependOn !== 'text') return undefined;
+    const { shards } = shardsOf(job, requireTexts(job), encoder, context);
+    const missing: number[] = [];
+    for (let shard = 0; shard < shards.count; shard++) if (!(await shards.read(shard))) missing.push(shard);
+    return { folder: shards.folder, missing };
+  } finally {
+    await encoder.close();
+  }
 }
 
 /** An encoder for texts that are asked for beside a corpus which was embedded before. */
@@ -159,6 +192,16 @@ export async function openForQueries(job: EmbedJob, context: EncoderContext): Pr
   };
 }
 
+function refuseWanted({ name, shards = [] }: EmbedJob, { rowsDependOn }: TextEncoder, count: number): void {
+  const beyond = shards.find((shard) => shard >= count);
+  if (beyond !== undefined)
+    throw new UserError(
+      `${name} has ${count} shards of this dataset's texts, from 0: there is no shard ${beyond}`,
+    );
+  if (shards.length && rowsDependOn === 'corpus')
+    throw new UserError(`encoder ${name} needs all texts at once: it cannot make some shards of them`);
+}
+
 function requireTexts({ texts, name }: EmbedJob): Texts {
   if (texts) return texts;
   throw new UserError(
@@ -170,46 +213,18 @@ function eachRow(block: Float32Array, dims: number, use: (i: number, vector: Flo
   for (let i = 0; i * dims < block.length; i++) use(i, block.subarray(i * dims, (i + 1) * dims));
 }
 
-/**
- * The first rows of distinct texts, longest first: batches hold texts of like length, and memory peaks at the start. For
- * every row also the first row with its text, -1 where there is no text.
- */
-function inOrderOfLength(texts: Texts): { order: Int32Array; firstRow: Int32Array } {
-  const { firstRow, lengths } = firstRows(texts);
-  const order = Int32Array.from(firstRow.keys()).filter((row) => firstRow[row] === row);
-  return { order: order.sort((a, b) => lengths[b] - lengths[a] || a - b), firstRow };
-}
-
-/** For every row the first row with the same text, -1 where there is no text; and the length of its text. */
-function firstRows(texts: Texts): { firstRow: Int32Array; lengths: Int32Array } {
-  const firstRow = new Int32Array(texts.length).fill(-1);
-  const lengths = new Int32Array(texts.length);
-  // Texts are known by a hash, so that they need not stay in memory.
-  const known = new Map<string, number>();
-  let row = 0;
-  for (const text of texts) {
-    lengths[row] = text.length;
-    if (text.trim()) {
-      const hash = createHash('sha256').update(text).digest('base64');
-      firstRow[row] = known.get(hash) ?? row;
-      if (firstRow[row] === row) known.set(hash, row);
-    }
-    row++;
-  }
-  return { firstRow, lengths };
-}
-
 function warnOfEmpty(firstRow: Int32Array, name: string, progress: Progress): void {
   const empty = firstRow.reduce((count, row) => count + (row < 0 ? 1 : 0), 0);
   if (empty)
     progress.warning(`${empty} of ${firstRow.length} items have no text: their ${name} vectors are zero`);
 }
 
-/** Reads the shards that are at hand, and embeds and keeps the others. */
+/** Of the wanted shards, reads those that are at hand, and embeds and keeps the others. */
 async function embedShards(
   texts: Texts,
   encoder: TextEncoder,
   shards: Shards,
+  wanted: readonly number[],
   place: (first: number, block: Float32Array) => void,
   { progress }: EncoderContext,
 ): Promise<void> {
@@ -217,7 +232,7 @@ async function embedShards(
   progress.begin(`embedding with ${name}`, 'texts', texts.length);
   let done = 0;
   const missing: number[] = [];
-  for (let shard = 0; shard < shards.count; shard++) {
+  for (const shard of wanted) {
     const block = await shards.read(shard);
     if (!block) missing.push(shard);
     else {

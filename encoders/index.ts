@@ -35,6 +35,7 @@ export {
   type EmbedJob,
   embedRows,
   embedTexts,
+  missingShards,
   openForQueries,
   type PlaceRow,
   type QueryEncoder,

@@ -43,12 +43,15 @@ class Builder {
   readonly #weights: Parameters;
   readonly #config: RobertaConfig;
   readonly #options: RobertaGraphOptions;
+  readonly #mask: string;
 
   constructor(graph: Graph, weights: Parameters, config: RobertaConfig, options: RobertaGraphOptions) {
     this.#graph = graph;
     this.#weights = weights;
     this.#config = config;
     this.#options = options;
+    // 32 bits, whatever the input has.
+    this.#mask = options.padded ? graph.emit('Cast', ['attention_mask'], { to: 6 }) : '';
   }
 
   embedding(): string {
@@ -94,8 +97,8 @@ class Builder {
   /** Only tokens count, and padding is at padId, wherever it stands. */
   #paddedPositions(): string {
     const g = this.#graph;
-    const counted = g.emit('CumSum', ['attention_mask', g.scalar(1, 'int32')]);
-    const own = g.emit('Mul', [counted, 'attention_mask']);
+    const counted = g.emit('CumSum', [this.#mask, g.scalar(1, 'int32')]);
+    const own = g.emit('Mul', [counted, this.#mask]);
     const places = g.emit('Add', [own, g.scalar(this.#config.padId, 'int32')]);
     return g.emit('Gather', [this.#positionTable(), places]);
   }
@@ -138,7 +141,7 @@ class Builder {
     const [query, key, value] = firstOnly
       ? [...this.#dense(residual, [`${self}.query`]), ...this.#dense(x, [`${self}.key`, `${self}.value`])]
       : this.#dense(x, [`${self}.query`, `${self}.key`, `${self}.value`]);
-    const mask = this.#options.padded ? ['', 'attention_mask'] : [];
+    const mask = this.#options.padded ? ['', this.#mask] : [];
     const heads = { num_heads: this.#config.heads };
     const mixed = g.emit('MultiHeadAttention', [query, key, value, ...mask], heads, MICROSOFT);
     const [attended] = this.#dense(mixed, [`${name}.attention.output.dense`]);
@@ -158,7 +161,7 @@ class Builder {
     const g = this.#graph;
     const axis = g.ints([1]);
     if (!this.#options.padded) return g.emit('ReduceMean', [x, axis], { keepdims: 0 });
-    const mask = g.emit('Cast', [g.emit('Unsqueeze', ['attention_mask', g.ints([2])])], { to: 1 });
+    const mask = g.emit('Cast', [g.emit('Unsqueeze', [this.#mask, g.ints([2])])], { to: 1 });
     const sum = g.emit('ReduceSum', [g.emit('Mul', [x, mask]), axis], { keepdims: 0 });
     const count = g.emit('ReduceSum', [mask, axis], { keepdims: 0 });
     return g.emit('Div', [sum, g.emit('Max', [count, g.scalar(1)])]);

@@ -4,6 +4,7 @@ import { UserError } from '../common/errors.ts';
 import { hashFile, hashJson } from '../common/files.ts';
 import { openDevice } from '../engine/index.ts';
 import { defineEncoder, type TextEncoder } from './contract.ts';
+import { exportRoberta, type FoundRoberta } from './export.ts';
 import { machineQuantisation } from './quantise.ts';
 import { planBatches, RobertaBatches } from './roberta-batches.ts';
 import {
@@ -54,14 +55,11 @@ export default defineEncoder({
   summary: 'RoBERTa and its descendants, from files as Hugging Face has them',
   config,
   async open(settings, context): Promise<TextEncoder> {
-    const found = await locateCheckpoint(settings.model, settings.revision);
-    if ('advice' in found) throw new UserError(found.advice);
-    const model = await readRobertaConfig(found.folder);
-    const weights = weightsFile(found.folder);
-    const maxTokens = Math.min(settings.maxTokens, longestText(model));
-    const { pooling, normalize, precision, batchTokens } = settings;
-    const quantisation = precision === 'int8' ? await machineQuantisation() : undefined;
-    const files = [join(found.folder, 'config.json'), weights, ...tokenizerPaths(found.folder)];
+    const found = await find(settings);
+    const { source, weights, model, options, maxTokens } = found;
+    const { quantisation } = options;
+    const { pooling, normalize, batchTokens } = settings;
+    const files = [join(source, 'config.json'), weights, ...tokenizerPaths(source)];
     const deciding = { pooling, normalize, maxTokens, ...(quantisation && { quantisation, batchTokens }) };
     const hashes = await Promise.all(files.map(hashFile));
     const fingerprint = hashJson({ encoder: 'roberta', version: 2, hashes, ...deciding });
@@ -70,11 +68,10 @@ export default defineEncoder({
     let ready: Promise<{ tokenizer: TextTokenizer; batches: RobertaBatches }> | undefined;
     let thread: TokenizerThread | undefined;
     const makeReady = async () => {
-      const tokenizer = await loadTokenizer(found.folder);
+      const tokenizer = await loadTokenizer(source);
       checkTokenizer(tokenizer, model);
       const parameters = await readRobertaWeights(weights, model);
       const device = context.device ?? openDevice('auto', { threads: context.threads || undefined });
-      const options = { pooling, normalize, quantisation };
       const batches = await RobertaBatches.load(parameters, model, options, device);
       parameters.dispose();
       return { tokenizer, batches };
@@ -88,7 +85,7 @@ export default defineEncoder({
         ready ??= makeReady();
         const { tokenizer, batches } = await ready;
         // While one block's vectors are made, a thread makes the next one's tokens.
-        if (texts.length > blockRows) thread ??= new TokenizerThread({ folder: found.folder, maxTokens });
+        if (texts.length > blockRows) thread ??= new TokenizerThread({ folder: source, maxTokens });
         const tokens = (first: number): Promise<ArrayLike<number>[]> => {
           const block = texts.slice(first, first + blockRows);
           if (thread) return thread.encode(block);
@@ -118,11 +115,27 @@ export default defineEncoder({
     };
   },
   onHub: ({ model, revision }) => checkpointOnHub(model, revision),
+  async export(settings, folder, progress) {
+    return exportRoberta(folder, await find(settings), progress);
+  },
   async weights({ model, revision }) {
     const found = await locateCheckpoint(model, revision);
     return 'folder' in found ? { atHand: true, where: found.folder } : { atHand: false, where: found.advice };
   },
 });
+
+/** The checkpoint that settings name. @throws UserError with what to get, where it is not at hand */
+async function find(settings: z.output<typeof config>): Promise<FoundRoberta> {
+  const { pooling, normalize, precision } = settings;
+  const found = await locateCheckpoint(settings.model, settings.revision);
+  if ('advice' in found) throw new UserError(found.advice);
+  const source = found.folder;
+  const model = await readRobertaConfig(source);
+  const quantisation = precision === 'int8' ? await machineQuantisation() : undefined;
+  const options = { pooling, normalize, quantisation };
+  const maxTokens = Math.min(settings.maxTokens, longestText(model));
+  return { source, weights: weightsFile(source), model, options, maxTokens };
+}
 
 function checkTokenizer({ size, padId, files }: TextTokenizer, model: RobertaConfig): void {
   if (size > model.vocabSize)

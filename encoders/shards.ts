@@ -26,7 +26,8 @@ export class Shards {
   readonly manifest: EmbeddingManifest;
   /** Number of shards. */
   readonly count: number;
-  readonly #folder: string;
+  /** In the cache folder. */
+  readonly folder: string;
   readonly #progress: Progress;
   #enabled: boolean;
   #begun = false;
@@ -36,7 +37,7 @@ export class Shards {
     const label = name.replace(/[^\w.-]+/g, '_');
     this.manifest = manifest;
     this.count = Math.ceil(manifest.rows / shardRows);
-    this.#folder = cacheFolder('embeddings', `${label}-${hashJson(deciding).slice(0, 16)}`);
+    this.folder = join('embeddings', `${label}-${hashJson(deciding).slice(0, 16)}`);
     this.#enabled = enabled;
     this.#progress = progress;
   }
@@ -94,7 +95,7 @@ export class Shards {
     try {
       if (!this.#begun)
         await writeFileAtomic(
-          join(this.#folder, 'manifest.json'),
+          cacheFolder(this.folder, 'manifest.json'),
           `${JSON.stringify(this.manifest, null, 2)}\n`,
         );
       this.#begun = true;
@@ -106,9 +107,12 @@ export class Shards {
   }
 
   #path(shard: number): string {
-    return join(this.#folder, `${String(shard).padStart(6, '0')}.safetensors`);
+    return cacheFolder(this.folder, shardFile(shard));
   }
 }
+
+/** Name of a shard's file. */
+export const shardFile = (shard: number): string => `${String(shard).padStart(6, '0')}.safetensors`;
 
 function hashValues({ buffer, byteOffset, byteLength }: Float32Array): string {
   return createHash('sha256')

@@ -82,3 +82,19 @@ export async function openSession(
     release: () => session.release(),
   };
 }
+
+/** Runs a serialised model once, with 64-bit integers in and floats out, as exported models have them. */
+export async function runOnnx(
+  onnx: Uint8Array,
+  feeds: Record<string, { shape: readonly number[]; data: BigInt64Array }>,
+): Promise<Record<string, Float32Array>> {
+  const { Tensor } = await import('onnxruntime-node');
+  const session = await createSession(onnx, false, 0);
+  const inputs = Object.entries(feeds).map(([name, { shape, data }]) => [
+    name,
+    new Tensor('int64', data, shape),
+  ]);
+  const outputs = await session.run(Object.fromEntries(inputs));
+  await session.release();
+  return Object.fromEntries(Object.entries(outputs).map(([name, { data }]) => [name, data as Float32Array]));
+}

@@ -2,7 +2,7 @@ import { unknownName } from '../common/errors.ts';
 import type { Progress } from '../common/progress.ts';
 import { metricOfRows } from '../evaluation/metrics.ts';
 import { holm, randomisationTest } from '../evaluation/significance.ts';
-import type { Ranked } from './figures.ts';
+import type { TestRanks } from '../training/ranks.ts';
 import type { Row, Rule } from './report.ts';
 
 /** A system's figure beside that of the best baseline. */
@@ -11,12 +11,9 @@ export interface Comparison {
   against: string;
   /** Difference of the means relative to the baseline's; undefined where that is 0. */
   improvement?: number;
-  /**
-   * p-value of the paired randomisation test, and the same after Holm's correction for all tests of the report; undefined
-   * where a run of the two saved no ranks.
-   */
-  p?: number;
-  adjusted?: number;
+  /** p-value of the paired randomisation test, and the same after Holm's correction for all tests of the report. */
+  p: number;
+  adjusted: number;
 }
 
 export interface ComparisonOptions {
@@ -58,15 +55,14 @@ export function compareSystems(
     const figure = row.system.results[column]!.metrics[metric];
     const { mean } = baseline.system.results[column]!.metrics[metric];
     const improvement = mean > 0 ? figure.mean / mean - 1 : undefined;
-    figure.comparison = { against: baseline.system.name, improvement };
-    if ([row, baseline].every(({ seeds }) => seeds[column]!.every(({ ranks }) => ranks))) {
-      const names = [row, baseline].map(({ system }) => system.name);
-      const pair = [column, metric, ...names.sort()].join('\n');
-      const values = [row, baseline].map((one) => valuesOf(one, column, metric));
-      const test = tested.get(pair) ?? { p: pairedTest(values[0], values[1]), of: [] };
-      test.of.push(figure.comparison);
-      tested.set(pair, test);
-    }
+    const comparison = { against: baseline.system.name, improvement, p: 1, adjusted: 1 };
+    figure.comparison = comparison;
+    const names = [row, baseline].map(({ system }) => system.name);
+    const pair = [column, metric, ...names.sort()].join('\n');
+    const values = [row, baseline].map((one) => valuesOf(one, column, metric));
+    const test = tested.get(pair) ?? { p: pairedTest(values[0], values[1]), of: [] };
+    test.of.push(comparison);
+    tested.set(pair, test);
     progress.advance(i + 1);
   }
   progress.end();
@@ -116,14 +112,12 @@ function namedBaselines(rows: readonly Row[], names: readonly string[]): Readonl
 }
 
 /** For every user the sum of a metric over the user's rows, averaged over seeds. */
-function userValues(seeds: readonly Ranked[], metric: string, seen: Rule): Map<number, number> {
+function userValues(seeds: readonly TestRanks[], metric: string, seen: Rule): Map<number, number> {
   const values = new Map<number, number>();
-  for (const { ranks } of seeds) {
-    const { user } = ranks!;
-    metricOfRows(ranks![seen], metric).forEach((value, row) => {
+  for (const { user, ...ranks } of seeds)
+    metricOfRows(ranks[seen], metric).forEach((value, row) => {
       values.set(user[row], (values.get(user[row]) ?? 0) + value / seeds.length);
     });
-  }
   return values;
 }
 

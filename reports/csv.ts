@@ -14,10 +14,10 @@ export function reportAsCsv(report: Report): string {
 }
 
 function lineOf(report: Report, system: System, d: number, result: SystemResult): Record<string, Value> {
-  const { name: dataset, hash, rows } = report.datasets[d];
+  const { name: dataset, rowsHash, rows } = report.datasets[d];
   const line: Record<string, Value> = {
     dataset,
-    dataset_hash: hash,
+    test_rows_hash: rowsHash,
     test_rows: rows,
     seen_items: report.seen,
     model: system.model,

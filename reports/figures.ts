@@ -1,9 +1,7 @@
-import { UserError } from '../common/errors.ts';
 import { byPopularity, type Metrics, rankMetrics } from '../evaluation/metrics.ts';
-import type { BaselineResult } from '../training/baseline.ts';
-import { RANKS_FILE, type TestRanks } from '../training/ranks.ts';
+import type { TestRanks } from '../training/ranks.ts';
 import type { Cost, Curve, Figure, Rule, SystemResult } from './report.ts';
-import { type FinishedRun, nameOf } from './runs.ts';
+import type { FinishedRun } from './runs.ts';
 
 /** The rule that the runs' own test metrics follow; where they differ, the paper's: seen items compete. */
 export function commonRule(runs: readonly FinishedRun[]): Rule {
@@ -19,51 +17,25 @@ export function commonMetrics(runs: readonly FinishedRun[]): string[] {
   return (lengths.length ? lengths : ['10']).flatMap((k) => [`recall@${k}`, `ndcg@${k}`]);
 }
 
-/** Something that was ranked on the test rows: a run's model, or a yardstick beside it. */
-export interface Ranked extends Pick<BaselineResult, 'seen' | 'byPopularity'> {
-  /** As `name` in messages. */
-  name: string;
-  /** The rule that `byPopularity` follows. */
-  rule: Rule;
-  /** Undefined for what a version ranked that saved none. */
-  ranks?: TestRanks;
-}
-
-/** What of a run its figures follow from. */
-export const rankedOf = ({ result, ranks, ...run }: FinishedRun): Ranked => ({
-  name: nameOf(run),
-  rule: result.protocol.filterSeen ? 'filtered' : 'kept',
-  seen: result.seen,
-  byPopularity: result.byPopularity,
-  ranks,
-});
-
-/** The counted baselines that come with every result. */
-export function yardsticksOf({ result, ranks, ...run }: FinishedRun): Ranked[] {
-  return Object.entries(result.baselines).map(([name, { seen, byPopularity }]) => {
-    const columns = ranks?.baselines[name];
-    return {
-      ...rankedOf({ result, ranks, ...run }),
-      name,
-      seen,
-      byPopularity,
-      ranks: columns && { ...ranks, ...columns },
-    };
-  });
+/** The counted baselines that come with every run, by name, as if they were runs. */
+export function yardsticksOf({ ranks }: FinishedRun): [name: string, TestRanks][] {
+  return Object.entries(ranks.baselines).map(([name, columns]) => [name, { ...ranks, ...columns }]);
 }
 
 /** The figures of one system on one dataset, its seeds together. */
 export function figuresOf(
-  seeds: readonly Ranked[],
+  seeds: readonly TestRanks[],
   metrics: readonly string[],
   seen: Rule,
 ): Pick<SystemResult, 'metrics' | 'buckets'> {
+  const topk = [...new Set(metrics.map((metric) => Number(metric.split('@')[1])))];
+  const all = seeds.map((ranks) => rankMetrics(ranks[seen], topk));
   return {
-    metrics: Object.fromEntries(
-      metrics.map((metric) => [metric, figure(seeds.map((one) => metricOf(one, metric, seen)))]),
-    ),
+    metrics: Object.fromEntries(metrics.map((metric) => [metric, figure(all.map((one) => one[metric]))])),
     buckets: meanBuckets(
-      seeds.map((one) => bucketsOf(one, metrics, seen)).filter((one) => one !== undefined),
+      seeds.map(({ targetCount, ...ranks }) =>
+        byPopularity(ranks[seen], Int32Array.from(targetCount.keys()), targetCount, topk),
+      ),
     ),
   };
 }
@@ -79,27 +51,9 @@ function figure(values: number[]): Figure {
   };
 }
 
-/** From the ranks where there are some, which know every k and both rules. */
-function metricOf({ name, seen: figures, ranks }: Ranked, metric: string, seen: Rule): number {
-  const k = Number(metric.split('@')[1]);
-  const value = (ranks ? rankMetrics(ranks[seen], [k]) : figures[seen])[metric];
-  if (value !== undefined) return value;
-  throw new UserError(`${name} reports no ${metric}, and has no ${RANKS_FILE} to take it from`);
-}
-
-function bucketsOf(
-  { ranks, rule, byPopularity: figures }: Ranked,
-  metrics: readonly string[],
-  seen: Rule,
-): SystemResult['buckets'] | undefined {
-  if (!ranks) return rule === seen ? figures : undefined;
-  const topk = [...new Set(metrics.map((metric) => Number(metric.split('@')[1])))];
-  return byPopularity(ranks[seen], Int32Array.from(ranks[seen].keys()), ranks.targetCount, topk);
-}
-
 /** Seeds have the same test rows, so the same rows in every bucket. */
 function meanBuckets(all: readonly SystemResult['buckets'][]): SystemResult['buckets'] {
-  const means = Object.entries(all[0] ?? {}).map(([bucket, { rows, metrics }]) => {
+  const means = Object.entries(all[0]).map(([bucket, { rows, metrics }]) => {
     const mean: Metrics = {};
     for (const name of Object.keys(metrics))
       mean[name] = average(all.map((one) => one[bucket].metrics[name]));

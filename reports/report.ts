@@ -1,19 +1,12 @@
 import { UsageError } from '../common/errors.ts';
+import { groupBy } from '../common/group.ts';
 import type { Progress } from '../common/progress.ts';
 import { type Metrics, metricOfRows } from '../evaluation/metrics.ts';
+import type { TestRanks } from '../training/ranks.ts';
 import { type Comparison, compareSystems } from './compare.ts';
-import {
-  commonMetrics,
-  commonRule,
-  costOf,
-  curveOf,
-  figuresOf,
-  type Ranked,
-  rankedOf,
-  yardsticksOf,
-} from './figures.ts';
+import { commonMetrics, commonRule, costOf, curveOf, figuresOf, yardsticksOf } from './figures.ts';
 import { type LeftOut, nameOf, readRuns } from './runs.ts';
-import { type Group, groupBy, groupRuns } from './systems.ts';
+import { type Group, groupRuns } from './systems.ts';
 
 /** What the command line asks for. */
 export interface ReportOptions {
@@ -33,7 +26,7 @@ export type Rule = 'kept' | 'filtered';
 export interface Report {
   seen: Rule;
   metrics: string[];
-  datasets: { name: string; hash: string; synthetic: boolean; rows: number }[];
+  datasets: { name: string; rowsHash: string; synthetic: boolean; rows: number }[];
   /** The rows of the table. */
   systems: System[];
   /** How many tests were corrected together. */
@@ -97,7 +90,7 @@ export interface Curve {
 /** A row of the table, and what its figures are made from: one list a dataset, with one entry a seed. */
 export interface Row {
   system: System;
-  seeds: (Ranked[] | undefined)[];
+  seeds: (TestRanks[] | undefined)[];
 }
 
 /**
@@ -114,7 +107,7 @@ export async function makeReport(options: ReportOptions, progress: Progress): Pr
   const seen = options.seen ?? commonRule(read.runs);
   const metrics = options.metrics ?? commonMetrics(read.runs);
   for (const metric of metrics) metricOfRows(new Int32Array(0), metric);
-  const columns = groupBy(groups, ({ dataset, datasetHash }) => [dataset, datasetHash]);
+  const columns = groupBy(groups, ({ dataset, rowsHash }) => `${dataset} ${rowsHash}`);
   const rows = tableRows(columns, metrics, seen);
   const systems = rows.map(({ system }) => system);
   markBest(systems, metrics);
@@ -134,7 +127,7 @@ function tableRows(columns: readonly Group[][], metrics: readonly string[], seen
   const add = (
     of: Pick<System, 'model' | 'encoder' | 'settings'>,
     column: number,
-    seeds: Ranked[],
+    seeds: TestRanks[],
     rest: Pick<SystemResult, 'seeds' | 'runs' | 'cost' | 'curves'>,
   ) => {
     const name = [of.model, of.encoder, of.settings].filter(Boolean).join(', ');
@@ -148,12 +141,17 @@ function tableRows(columns: readonly Group[][], metrics: readonly string[], seen
     for (const { model, encoder, settings, runs } of groups) {
       const seeds = runs.map(({ result }) => result.seed);
       const rest = { seeds, runs: runs.map(nameOf), cost: costOf(runs), curves: runs.flatMap(curveOf) };
-      add({ model, encoder, settings }, column, runs.map(rankedOf), rest);
+      add(
+        { model, encoder, settings },
+        column,
+        runs.map(({ ranks }) => ranks),
+        rest,
+      );
     }
-    // What comes with every result is a row where no run of its own is.
-    for (const yardstick of yardsticksOf(groups[0].runs[0]))
-      if (!groups.some(({ model }) => model === yardstick.name))
-        add({ model: yardstick.name, encoder: null, settings: '' }, column, [yardstick], {
+    // What comes with every run is a row where no run of its own is.
+    for (const [name, ranks] of yardsticksOf(groups[0].runs[0]))
+      if (!groups.some(({ model }) => model === name))
+        add({ model: name, encoder: null, settings: '' }, column, [ranks], {
           seeds: [],
           runs: [],
           curves: [],
@@ -177,12 +175,12 @@ function markBest(systems: readonly System[], metrics: readonly string[]): void 
     }
 }
 
-/** Datasets of one name that were prepared from other data or settings are told apart by their hash. */
-function describeDataset([{ dataset, datasetHash, runs }]: Group[], _: number, columns: Group[][]) {
+/** Datasets of one name that have other test rows are told apart by their hash. */
+function describeDataset([{ dataset, rowsHash, runs }]: Group[], _: number, columns: Group[][]) {
   const namesakes = columns.filter(([group]) => group.dataset === dataset).length;
   return {
-    name: namesakes > 1 ? `${dataset} ${datasetHash.slice(0, 6)}` : dataset,
-    hash: datasetHash,
+    name: namesakes > 1 ? `${dataset} ${rowsHash.slice(0, 6)}` : dataset,
+    rowsHash,
     synthetic: runs[0].result.synthetic,
     rows: runs[0].result.rows.test,
   };

@@ -1,12 +1,15 @@
-import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { existsSync, readdirSync, statSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
 import { messageOf, UsageError, UserError } from '../common/errors.ts';
 import { readJson } from '../common/files.ts';
 import { readYamlLayer } from '../configs/layers.ts';
-import { isValues, type Values } from '../configs/values.ts';
+import { leavesOf } from '../configs/values.ts';
+import { SWEEP_FILE, type Sweep } from '../sweeps/sweep.ts';
 import type { EpochRecord } from '../training/checkpoint.ts';
 import { RANKS_FILE, readRanks, type TestRanks } from '../training/ranks.ts';
 import type { RunResult } from '../training/result.ts';
+import { RunFolder } from '../training/run-folder.ts';
 
 /** A finished run, as its folder tells. */
 export interface FinishedRun {
@@ -14,11 +17,10 @@ export interface FinishedRun {
   result: RunResult;
   /** Dotted key -> value. */
   settings: Record<string, unknown>;
-  /** Hash of the prepared dataset. */
-  datasetHash: string;
+  /** Hash of the test rows: runs that share it were measured on the same. */
+  rowsHash: string;
   epochs: EpochRecord[];
-  /** Undefined for a run of a version that saved none. */
-  ranks?: TestRanks;
+  ranks: TestRanks;
 }
 
 /** A folder that is not reported, and why. */
@@ -34,11 +36,12 @@ export interface LeftOut {
 export async function readRuns(
   paths: readonly string[],
 ): Promise<{ runs: FinishedRun[]; leftOut: LeftOut[] }> {
-  const folders = [...new Set(paths.flatMap((path) => foldersAt(path)))];
+  const found = new Map<string, Found>();
+  for (const path of paths) for (const one of await foldersAt(path)) found.set(one.folder, one);
   const runs: FinishedRun[] = [];
   const leftOut: LeftOut[] = [];
-  for (const folder of folders) {
-    if (!existsSync(join(folder, 'result.json'))) leftOut.push({ folder, reason: 'not finished' });
+  for (const { folder, state = 'not finished' } of found.values()) {
+    if (!existsSync(join(folder, 'result.json'))) leftOut.push({ folder, reason: state });
     else
       try {
         runs.push(await readRun(folder));
@@ -50,63 +53,61 @@ export async function readRuns(
   return { runs, leftOut };
 }
 
-/** Runs lie in a folder, or a level below where a sweep has them. */
-function foldersAt(path: string): string[] {
+/** A run folder, and where a sweep says that its run stands. */
+interface Found {
+  folder: string;
+  state?: string;
+}
+
+async function foldersAt(path: string): Promise<Found[]> {
   const whole = resolve(path);
   if (!existsSync(whole)) throw new UsageError(`${path}: does not exist`);
   if (!statSync(whole).isDirectory())
     throw new UsageError(`${path}: is a file; name the folder of a run, or of runs`);
-  const found = runFolders(whole, 2);
+  const found = await runFolders(whole, 2);
   if (!found.length)
     throw new UsageError(`${path}: no run folder (one with config.yaml and dataset.json) in it`);
   return found;
 }
 
-function runFolders(folder: string, levels: number): string[] {
-  if (['config.yaml', 'dataset.json'].every((name) => existsSync(join(folder, name)))) return [folder];
+/** The runs of a folder: itself, those that a sweep lists, or those in it. */
+async function runFolders(folder: string, levels: number): Promise<Found[]> {
+  if (['config.yaml', 'dataset.json'].every((name) => existsSync(join(folder, name)))) return [{ folder }];
   if (!levels) return [];
-  return readdirSync(folder, { withFileTypes: true })
-    .filter((entry) => entry.isDirectory())
-    .map((entry) => entry.name)
-    .sort()
-    .flatMap((name) => runFolders(join(folder, name), levels - 1));
+  const sweep = join(folder, SWEEP_FILE);
+  if (existsSync(sweep)) {
+    const { trials } = await readJson<ReturnType<Sweep['listing']>>(sweep);
+    return trials.map(({ run, status, stop, error }) => ({
+      folder: join(folder, run),
+      state: [status, error ?? stop].filter(Boolean).join(': '),
+    }));
+  }
+  const found: Found[] = [];
+  for (const entry of readdirSync(folder, { withFileTypes: true }).sort((a, b) => (a.name < b.name ? -1 : 1)))
+    if (entry.isDirectory()) found.push(...(await runFolders(join(folder, entry.name), levels - 1)));
+  return found;
 }
 
 async function readRun(folder: string): Promise<FinishedRun> {
   const file = (name: string) => join(folder, name);
-  const [result, { hash }] = await Promise.all([
-    readJson<RunResult>(file('result.json')),
-    readJson<{ hash: string }>(file('dataset.json')),
-  ]);
-  if (!result.test || !result.seen) throw new UserError(`${file('result.json')}: not the result of a run`);
+  const result = await readJson<RunResult>(file('result.json'));
+  if (!result.test) throw new UserError(`${file('result.json')}: not the result of a run`);
+  const ranks = await readRanks(file(RANKS_FILE));
   return {
     folder,
     result,
-    settings: flatten(readYamlLayer(file('config.yaml')).values),
-    datasetHash: hash,
-    epochs: readEpochs(file('metrics.jsonl')),
-    ranks: existsSync(file(RANKS_FILE)) ? await readRanks(file(RANKS_FILE)) : undefined,
+    settings: Object.fromEntries(leavesOf(readYamlLayer(file('config.yaml')).values)),
+    rowsHash: hashRows(ranks, result.items),
+    epochs: await new RunFolder(folder).readEpochs(),
+    ranks,
   };
 }
 
-function readEpochs(path: string): EpochRecord[] {
-  if (!existsSync(path)) return [];
-  const lines = readFileSync(path, 'utf8').split('\n').filter(Boolean);
-  return lines.map((line, i) => {
-    try {
-      return JSON.parse(line) as EpochRecord;
-    } catch {
-      throw new UserError(`${path}:${i + 1}: not valid JSON`);
-    }
-  });
-}
-
-function flatten(values: Values, prefix = ''): Record<string, unknown> {
-  return Object.fromEntries(
-    Object.entries(values).flatMap(([key, value]) =>
-      isValues(value) ? Object.entries(flatten(value, `${prefix}${key}.`)) : [[prefix + key, value]],
-    ),
-  );
+function hashRows({ user, target }: TestRanks, items: number): string {
+  const hash = createHash('sha256').update(`${items} items`);
+  for (const { buffer, byteOffset, byteLength } of [user, target])
+    hash.update(new Uint8Array(buffer, byteOffset, byteLength));
+  return hash.digest('hex');
 }
 
 /** As shown: the folder's own name. */

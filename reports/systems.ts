@@ -1,38 +1,36 @@
 import { hashJson } from '../common/files.ts';
+import { groupBy } from '../common/group.ts';
 import { type FinishedRun, type LeftOut, nameOf } from './runs.ts';
 
-/** Runs that differ in their seed alone, on one prepared dataset. */
+/** Runs that differ in their seed alone, measured on the same test rows. */
 export interface Group {
   model: string;
   encoder: string | null;
   /** Where there are several of the same model and encoder: the settings that tell them apart, 'model.layers=1'. */
   settings: string;
   dataset: string;
-  datasetHash: string;
+  rowsHash: string;
   /** One a seed. */
   runs: FinishedRun[];
 }
 
 /** Settings that do not make a model another one: where and how it was computed, measured and watched. */
-const incidental = /^(seed|device|threads|run\..*|data\..*|eval\..*|tracking\..*|train\.checkpointSeconds)$/;
+const incidental = /^(seed|device|threads|run\..*|eval\..*|tracking\..*|train\.checkpointSeconds)$/;
 
 /**
  * Puts the seeds of each model together. Of runs that repeat each other, seed and all, the last counts.
  */
 export function groupRuns(runs: readonly FinishedRun[]): { groups: Group[]; leftOut: LeftOut[] } {
   const leftOut: LeftOut[] = [];
-  const kinds = groupBy(runs, ({ result, datasetHash }) => [
-    result.model,
-    result.encoder,
-    result.dataset,
-    datasetHash,
-  ]);
+  const kinds = groupBy(runs, ({ result, rowsHash }) =>
+    hashJson([result.model, result.encoder, result.dataset, rowsHash]),
+  );
   const groups = kinds.flatMap((sameKind) => {
-    const variants = groupBy(sameKind, ({ settings }) => decisive(settings));
+    const variants = groupBy(sameKind, ({ settings }) => hashJson(decisive(settings)));
     const telling = differing(variants.map(([first]) => decisive(first.settings)));
     return variants.map((variant): Group => {
-      const [{ result, settings, datasetHash }] = variant;
-      const seeds = groupBy(variant, (run) => run.result.seed).map((repeats) => {
+      const [{ result, settings, rowsHash }] = variant;
+      const seeds = groupBy(variant, (run) => String(run.result.seed)).map((repeats) => {
         const sorted = repeats.toSorted((a, b) => (nameOf(a) < nameOf(b) ? -1 : 1));
         const kept = sorted.pop()!;
         leftOut.push(...sorted.map(({ folder }) => ({ folder, reason: `repeated by ${nameOf(kept)}` })));
@@ -43,7 +41,7 @@ export function groupRuns(runs: readonly FinishedRun[]): { groups: Group[]; left
         encoder: result.encoder,
         settings: telling.map((key) => `${key}=${shown(settings[key])}`).join(', '),
         dataset: result.dataset,
-        datasetHash,
+        rowsHash,
         runs: seeds.sort((a, b) => a.result.seed - b.result.seed),
       };
     });
@@ -62,13 +60,3 @@ function differing(all: readonly Record<string, unknown>[]): string[] {
 }
 
 const shown = (value: unknown) => (typeof value === 'string' ? value : (JSON.stringify(value) ?? 'unset'));
-
-/** Values with equal keys (any JSON) together, in the order of their first one. */
-export function groupBy<T>(values: readonly T[], keyOf: (value: T) => unknown): T[][] {
-  const groups = new Map<string, T[]>();
-  for (const value of values) {
-    const key = hashJson(keyOf(value));
-    groups.set(key, [...(groups.get(key) ?? []), value]);
-  }
-  return [...groups.values()];
-}

@@ -164,10 +164,11 @@ function nameCells(report: Report, { model, encoder, settings }: System): string
   return labelsOf(report).map((label) => cells[label]);
 }
 
-/** How many seeds: '3', or '3/1' where datasets differ. */
+/** How many seeds: '3', or '1-3' where datasets differ. */
 function seedsOf({ results }: System): string {
   const counts = results.flatMap((result) => (result?.seeds.length ? [result.seeds.length] : []));
-  return (new Set(counts).size > 1 ? counts : counts.slice(0, 1)).join('/');
+  const [least, most] = [Math.min(...counts), Math.max(...counts)];
+  return !counts.length ? '' : least === most ? String(least) : `${least}-${most}`;
 }
 
 function figureCell(figure: Figure): Cell {
@@ -182,8 +183,8 @@ function stars({ comparison }: Figure): string {
 }
 
 function comparisonCell(figure: Figure | undefined): Cell {
-  const { improvement, adjusted } = figure?.comparison ?? {};
   if (!figure?.comparison) return empty;
+  const { improvement, adjusted } = figure.comparison;
   return { text: percent(improvement), suffix: ` (${pValue(adjusted)})`, value: improvement };
 }
 
@@ -209,9 +210,8 @@ const hundredfold = (fraction: number) => (100 * fraction).toFixed(2);
 const percent = (ratio: number | undefined) =>
   ratio === undefined ? '-' : `${ratio >= 0 ? '+' : ''}${(100 * ratio).toFixed(1)}%`;
 
-/** '.0312', '<.0001', '-' where there was no test. */
-function pValue(p: number | undefined): string {
-  if (p === undefined) return '-';
+/** '.0312', '<.0001'. */
+function pValue(p: number): string {
   return p < 1e-4 ? '<.0001' : p.toFixed(4).replace(/^0/, '');
 }
 

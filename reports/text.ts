@@ -1,6 +1,6 @@
+import { groupBy } from '../common/group.ts';
 import type { Report } from './report.ts';
 import { nameOf } from './runs.ts';
-import { groupBy } from './systems.ts';
 import { type Cell, type Table, tablesOf } from './tables.ts';
 
 export interface TextOptions {
@@ -45,7 +45,8 @@ function tableAsText(table: Table, { width, bold = (text) => text }: TextOptions
     // Whole groups, or as many columns of one as fit.
     const whole = ends.filter((end) => rest[end]?.title !== rest[end - 1].title);
     const end = whole.at(-1) ?? ends.at(-1) ?? 1;
-    lines.push('', ...block(end).map((line) => line.trimEnd()));
+    const filled = (i: number) => i < 2 || rest.slice(0, end).some((column) => column.lines[i - 1].trim());
+    lines.push('', ...block(end).flatMap((line, i) => (filled(i) ? [line.trimEnd()] : [])));
     rest = rest.slice(end);
   }
   return [table.title, ...lines, '', ...table.notes.flatMap((note) => wrap(note, width))].join('\n');

@@ -1,7 +1,8 @@
 import type { Progress } from '../common/progress.ts';
 import { projectCatalogue } from '../configs/catalogue.ts';
 import { resolveSearch, type SearchOptions } from '../configs/search.ts';
-import { missingFiles, resolveSource } from '../data/index.ts';
+import { missingOf } from '../data/hub-files.ts';
+import { resolveSource } from '../data/index.ts';
 import { missingWeights } from '../encoders/index.ts';
 import { download } from '../hub/index.ts';
 import { loadTask } from './load.ts';
@@ -12,6 +13,6 @@ export async function openTask(options: SearchOptions, progress: Progress) {
   const source = resolveSource(config.dataset);
   const { entry, settings } = config.encoder;
   const weights = config.search.method === 'bm25' ? undefined : await missingWeights(entry, settings);
-  await download([await missingFiles(source), weights], progress);
+  await download([await missingOf(source), weights], progress);
   return { config, task: await loadTask(source, config.pool, { progress, seed: config.seed }) };
 }

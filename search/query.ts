@@ -50,11 +50,16 @@ export async function openAsking(options: SearchOptions, progress: Progress): Pr
   };
 }
 
-/** Answers texts given at once: `rec search query` in the job's thread. */
+/** What `rec search query` reports. */
+export interface Answers extends Pick<Asking, 'dataset' | 'method' | 'items'> {
+  answers: Awaited<ReturnType<Asking['ask']>>;
+}
+
+/** Answers texts given at once. */
 export async function answer(
   { options, texts }: { options: SearchOptions; texts: string[] },
   progress: Progress,
-): Promise<Omit<Asking, 'ask' | 'close'> & { answers: Awaited<ReturnType<Asking['ask']>> }> {
+): Promise<Answers> {
   const { dataset, method, items, ask, close } = await openAsking(options, progress);
   try {
     return { dataset, method, items, answers: await ask(texts) };

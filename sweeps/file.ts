@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { UsageError, unknownName } from '../common/errors.ts';
 import { readYamlLayer } from '../configs/layers.ts';
 import { resolve } from '../configs/resolve.ts';
-import { isValues, type Layer, type Values } from '../configs/values.ts';
+import { isValues, type Layer, leavesOf, type Values } from '../configs/values.ts';
 
 const settings = z.record(z.string(), z.unknown()).default({});
 
@@ -87,18 +87,6 @@ export function readSweepFile(path: string): SweepFile {
       return layer.origin(`${section}.${key}`);
     },
   };
-}
-
-/** The values inside, by dotted key; `isValue` says which mappings are values themselves. */
-export function* leavesOf(
-  values: Values,
-  isValue: (mapping: Values) => boolean = () => false,
-  prefix = '',
-): Generator<[string, unknown]> {
-  for (const [name, value] of Object.entries(values)) {
-    if (isValues(value) && !isValue(value)) yield* leavesOf(value, isValue, `${prefix}${name}.`);
-    else yield [prefix + name, value];
-  }
 }
 
 function lists(section: string, values: Values, layer: Layer): Axes {

@@ -1,3 +1,4 @@
+import { groupBy } from '../common/group.ts';
 import type { Plan, Trial } from './plan.ts';
 
 /** A setting of everything but the seed, and its trials: one a seed. */
@@ -10,16 +11,6 @@ export function fieldsOf(trials: readonly Trial[]): Candidate[][] {
   return groupBy(trials, ({ dataset }) => dataset).map((rivals) =>
     groupBy(rivals, ({ candidate }) => candidate).map((same) => ({ trials: same })),
   );
-}
-
-/** Groups of equal keys, in the order of their first members. */
-export function groupBy<T>(values: readonly T[], keyOf: (value: T) => string): T[][] {
-  const groups = new Map<string, T[]>();
-  for (const value of values) {
-    const key = keyOf(value);
-    groups.set(key, [...(groups.get(key) ?? []), value]);
-  }
-  return [...groups.values()];
 }
 
 /**

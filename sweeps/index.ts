@@ -8,7 +8,6 @@ import { localExecutor } from './local.ts';
 import { planSweep } from './plan.ts';
 import { Sweep } from './sweep.ts';
 
-export { groupBy } from './halving.ts';
 export { bestRows, secondsLeft } from './overview.ts';
 export { settingsAsText } from './plan.ts';
 export type { Sweep, TrialRow } from './sweep.ts';

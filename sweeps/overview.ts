@@ -1,4 +1,4 @@
-import { groupBy } from './halving.ts';
+import { groupBy } from '../common/group.ts';
 import type { Sweep, TrialRow } from './sweep.ts';
 
 /** The trial with the best validation metric so far, of every dataset. */

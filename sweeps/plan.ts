@@ -4,9 +4,9 @@ import { seeded } from '../common/random.ts';
 import type { Catalogue } from '../configs/catalogue.ts';
 import type { ConfigOptions } from '../configs/options.ts';
 import { type ResolvedRun, resolveRun } from '../configs/run.ts';
-import { assign, empty, type Layer } from '../configs/values.ts';
+import { assign, empty, type Layer, leavesOf } from '../configs/values.ts';
 import { runName } from '../training/run-folder.ts';
-import { leavesOf, type Range, readSweepFile, type SweepFile } from './file.ts';
+import { type Range, readSweepFile, type SweepFile } from './file.ts';
 
 /** One run of a sweep. */
 export interface Trial {

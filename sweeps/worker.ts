@@ -1,7 +1,13 @@
-import { availableParallelism } from 'node:os';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { cacheFolder, readBytes } from '../common/files.ts';
+import { shardFile } from '../encoders/shards.ts';
+import { Store } from '../queue/store.ts';
 import { type Handler, serve } from '../queue/worker.ts';
+import type { ShardsWork } from './embedding.ts';
 import { keeping } from './keeping.ts';
+import { runCommand } from './process.ts';
 import type { TrialWork } from './remote.ts';
 import { runTrial } from './trial.ts';
 
@@ -34,5 +40,18 @@ export function runWorker(
       }),
     );
   };
-  return serve({ url: queue, jobs, lease: lease * 1000, handlers: { trial }, say }, signal);
+  const shards: Handler = async (work: ShardsWork, context) => {
+    const log = await mkdtemp(join(tmpdir(), 'rec-shards-'));
+    const only = ['--shards', work.shards.join(','), '--threads', String(share)];
+    await runCommand(['encode', ...work.args, ...only], log, context.signal);
+    await rm(log, { recursive: true });
+    if (work.artifacts === undefined) return;
+    const store = new Store(work.artifacts);
+    for (const shard of work.shards)
+      await store.put(
+        `${work.folder}/${shardFile(shard)}`,
+        await readBytes(cacheFolder(work.folder, shardFile(shard))),
+      );
+  };
+  return serve({ url: queue, jobs, lease: lease * 1000, handlers: { trial, shards }, say }, signal);
 }

@@ -44,6 +44,8 @@ export async function runExperiment(options: RunOptions, progress: Progress): Pr
     throw new UserError(`${given.shown}: is a run already; go on with it with --resume ${given.shown}`);
   await ensureWritableFolder(given?.path ?? options.runs);
   const experiment = await openExperiment(run, progress);
+  if (options.inputsAsIn !== undefined)
+    await refuseChanges(RunFolder.open(options.inputsAsIn), experiment, 'so it cannot be repeated');
   const words = [experiment.dataset.name, run.model.entry.name, ...(run.encoder ? [run.encoder.name] : [])];
   const folder = given ?? (await RunFolder.make(options.runs, words, hashJson(run.config)));
   const environment = environmentOf({ device: deviceOf(experiment), threads: run.threads });
@@ -66,7 +68,7 @@ export async function resumeExperiment(
   progress: Progress,
 ): Promise<RunResult | PausedRun> {
   const started = performance.now();
-  const folder = openFolder(options.resume ?? '');
+  const folder = RunFolder.open(options.resume ?? '');
   progress.run(folder.shown);
   if (existsSync(folder.file('result.json'))) {
     progress.note(`${folder.shown} is finished: this is its result`);
@@ -78,12 +80,7 @@ export async function resumeExperiment(
   );
   await folder.claim();
   const experiment = await openExperiment(run, progress, { start: !existsSync(folder.last) });
-  const changed = await changedInput(folder, experiment);
-  if (changed) {
-    throw new UserError(
-      `${folder.shown}: ${changed} has changed since this run began, so it cannot go on; begin a new run`,
-    );
-  }
+  await refuseChanges(folder, experiment, 'so it cannot go on; begin a new run');
   return carryOut(experiment, folder, { ...options, started, resumed: true });
 }
 
@@ -93,7 +90,7 @@ export async function evaluateRun(
   progress: Progress,
 ): Promise<RunResult> {
   const started = performance.now();
-  const folder = openFolder(options.folder);
+  const folder = RunFolder.open(options.folder);
   const { set, device, threads } = options;
   const run = await resolveExperiment({ set, device, threads, ...folder.recipe(), runs: '' }, progress);
   const trained = run.model.entry.kind === 'trained';
@@ -114,16 +111,16 @@ export async function evaluateRun(
   }
 }
 
-function openFolder(path: string): RunFolder {
-  const folder = new RunFolder(resolve(path));
-  if (!existsSync(folder.file('config.yaml')))
-    throw new UserError(`${path}: not a run folder (it has no config.yaml)`);
-  return folder;
-}
-
 /** What a run was made from, written into its folder as dataset.json. */
 function inputsOf({ dataset, vectors }: Experiment) {
   return { ...dataset.manifest, vectors };
+}
+
+async function refuseChanges(folder: RunFolder, experiment: Experiment, consequence: string): Promise<void> {
+  const changed = await changedInput(folder, experiment);
+  if (!changed) return;
+  await closeExperiment(experiment);
+  throw new UserError(`${folder.shown}: ${changed} has changed since this run began, ${consequence}`);
 }
 
 /** What is no longer as it was when the run was made: its dataset or its text vectors; undefined where nothing is. */

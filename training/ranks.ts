@@ -9,33 +9,33 @@ export const RANKS_FILE = 'ranks.safetensors';
 export type RankColumns = Ranking['seenRanks'];
 
 /**
- * Where the targets of a run's test rows came, row by row in the order of the prepared dataset. Two runs on the same prepared
- * dataset (their `dataset` is equal) have the same rows, so their ranks are pairs.
+ * Where the targets of a run's test rows came, row by row in the order of the prepared dataset. Runs whose `user` and `target` are
+ * equal ranked the same rows: their ranks are pairs.
  */
 export interface TestRanks extends RankColumns {
   /** [rows] the user of each row: rows of one user are not independent of one another. */
   user: Int32Array;
+  /** [rows] the item that was to be found. */
+  target: Int32Array;
   /** [rows] how many training rows have the row's target as theirs. */
   targetCount: Int32Array;
   /** The yardsticks' ranks of the same rows, by name. */
   baselines: Record<string, RankColumns>;
-  /** Hash of the prepared dataset, as in dataset.json. */
-  dataset: string;
 }
 
 /**
- * I32 tensors [rows], which any safetensors library reads: `user`, `targetCount`, `kept`, `filtered`, and for every yardstick
+ * I32 tensors [rows], which any safetensors library reads: `user`, `target`, `targetCount`, `kept`, `filtered`, and for every yardstick
  * `<name>.kept` and `<name>.filtered`.
  */
 export async function writeRanks(path: string, ranks: TestRanks): Promise<void> {
-  const { user, targetCount, kept, filtered, baselines, dataset } = ranks;
-  const columns: Record<string, Int32Array> = { user, targetCount, kept, filtered };
+  const { baselines, ...own } = ranks;
+  const columns: Record<string, Int32Array> = { ...own };
   for (const [name, ranks] of Object.entries(baselines))
     for (const rule of ['kept', 'filtered'] as const) columns[`${name}.${rule}`] = ranks[rule];
   const tensors = Object.entries(columns).map(
     ([name, data]) => [name, { dtype: 'I32', shape: [data.length], data }] as const,
   );
-  await writeSafetensors(path, tensors, { format: 'rec-ranks', dataset });
+  await writeSafetensors(path, tensors, { format: 'rec-ranks' });
 }
 
 /** @throws UserError where the file is damaged or something else */
@@ -46,13 +46,13 @@ export async function readRanks(path: string): Promise<TestRanks> {
   const names = [...file.tensors.keys()].flatMap((name) => /^(.+)\.kept$/.exec(name)?.[1] ?? []);
   return {
     user,
+    target: get('target'),
     targetCount: get('targetCount'),
     kept: get('kept'),
     filtered: get('filtered'),
     baselines: Object.fromEntries(
       names.map((name) => [name, { kept: get(`${name}.kept`), filtered: get(`${name}.filtered`) }]),
     ),
-    dataset: file.metadata.dataset ?? '',
   };
 }
 

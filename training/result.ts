@@ -87,10 +87,10 @@ async function evaluateModel(experiment: Experiment): Promise<Evaluated> {
     metrics,
     ranks: {
       user: dataset.test.user,
+      target: dataset.test.target,
       ...test.seenRanks,
       baselines: baselines.ranks,
       targetCount: dataset.test.target.map((item) => itemCounts[item]),
-      dataset: dataset.manifest.hash,
     },
     rowsPerSecond: round((size(dataset.valid) + size(dataset.test)) / seconds),
   };

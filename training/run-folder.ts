@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { existsSync, readdirSync } from 'node:fs';
 import { appendFile, mkdir, readdir, readFile, rm } from 'node:fs/promises';
 import { hostname } from 'node:os';
-import { basename, join, relative } from 'node:path';
+import { basename, join, relative, resolve } from 'node:path';
 import { UserError } from '../common/errors.ts';
 import { explainFileError, readJson, writeFileAtomic } from '../common/files.ts';
 import type { Plugin } from '../configs/plugins.ts';
@@ -27,6 +27,13 @@ export class RunFolder {
 
   constructor(path: string) {
     this.path = path;
+  }
+
+  /** A folder that is there. @throws UserError where it is no run's */
+  static open(path: string): RunFolder {
+    const folder = new RunFolder(resolve(path));
+    if (existsSync(folder.file('config.yaml'))) return folder;
+    throw new UserError(`${path}: not a run folder (it has no config.yaml)`);
   }
 
   /** Makes runs/<time>-<dataset>-<model>-<encoder>-<hash>/. */
@@ -94,6 +101,20 @@ export class RunFolder {
     const events = new EventsWriter(this.file(EVENTS_FILE));
     writeEvents(events, record);
     events.close();
+  }
+
+  /** The lines of metrics.jsonl; none for a baseline. @throws UserError naming a line that is not JSON */
+  async readEpochs(): Promise<EpochRecord[]> {
+    const path = this.file('metrics.jsonl');
+    if (!existsSync(path)) return [];
+    const lines = (await readFile(path, 'utf8')).split('\n').filter(Boolean);
+    return lines.map((line, i) => {
+      try {
+        return JSON.parse(line) as EpochRecord;
+      } catch {
+        throw new UserError(`${path}:${i + 1}: not valid JSON`);
+      }
+    });
   }
 
   /** Drops what was logged after the checkpoint that a resumed run starts from, and files that a kill left unfinished. */

@@ -1,6 +1,6 @@
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
-import { createInterface } from 'node:readline';
+import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
+import { AskedProcess } from './process.ts';
 
 /** A Python that has PyTorch. */
 export interface Torch {
@@ -32,27 +32,8 @@ export function findTorch(): Torch | undefined {
 }
 
 /** A Python script beside this file that answers every line of JSON with one: it works only while it is asked. */
-export class TorchProcess {
-  readonly #child: ChildProcess;
-  readonly #answers: AsyncIterator<string>;
-
+export class TorchProcess extends AskedProcess {
   constructor({ python }: Torch, script: string, spec: object) {
-    const path = fileURLToPath(new URL(script, import.meta.url));
-    this.#child = spawn(python, [path, JSON.stringify(spec)], { stdio: ['pipe', 'pipe', 'inherit'] });
-    this.#answers = createInterface({ input: this.#child.stdout! })[Symbol.asyncIterator]();
-  }
-
-  async ask<Answer>(command: object): Promise<Answer> {
-    this.#child.stdin!.write(`${JSON.stringify(command)}\n`);
-    const { value, done } = await this.#answers.next();
-    if (done) throw new Error('the PyTorch process ended without an answer; its message is above');
-    return JSON.parse(value) as Answer;
-  }
-
-  async close(): Promise<void> {
-    if (this.#child.exitCode !== null) return;
-    const ended = new Promise((resolve) => this.#child.once('exit', resolve));
-    this.#child.stdin!.end();
-    await ended;
+    super(python, [fileURLToPath(new URL(script, import.meta.url)), JSON.stringify(spec)]);
   }
 }

@@ -82,8 +82,9 @@ export function jsonLines<S extends Shape>(path: string, shape: S, names: Names<
 
 export interface DelimitedOptions {
   header: readonly string[];
-  /** Cells between tabs, never quoted; else between commas, and quoted where need be. */
+  /** Cells between tabs, never quoted; else between separators, and quoted where need be. */
   tabs?: boolean;
+  separator?: string;
 }
 
 /**
@@ -94,7 +95,7 @@ export function delimited<S extends Shape>(
   path: string,
   shape: S,
   names: Names<S>,
-  { header, tabs = false }: DelimitedOptions,
+  { header, tabs = false, separator = ',' }: DelimitedOptions,
 ): QuerySource {
   const columns = Object.entries(shape).map(([column, kind]) => {
     const found = findColumn(header, names[column] ?? []);
@@ -102,7 +103,9 @@ export function delimited<S extends Shape>(
     return `${found < 0 ? 'NULL' : cell} AS ${column}`;
   });
   const types = header.map((_, i) => `c${i}: 'VARCHAR'`);
-  const quotes = tabs ? "delim = '\t', quote = '', escape = ''" : `delim = ',', quote = '"', escape = '"'`;
+  const quotes = tabs
+    ? "delim = '\t', quote = '', escape = ''"
+    : `delim = '${separator}', quote = '"', escape = '"'`;
   return {
     path,
     format: tabs ? 'tsv' : 'csv',

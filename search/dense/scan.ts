@@ -4,8 +4,8 @@ import { type Hits, TopK } from '../top-k.ts';
 import type { Vectors } from './vectors.ts';
 
 /** Items and queries of one product: large enough for its speed, small enough that its scores stay in the cache. */
-const TILE_ITEMS = 4096;
-const BLOCK_QUERIES = 512;
+export const TILE_ITEMS = 4096;
+export const BLOCK_QUERIES = 512;
 
 /** What of a scan is shared between calls. */
 export interface Scanner {

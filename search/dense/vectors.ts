@@ -84,7 +84,12 @@ export async function openVectors(folder: string, identity: VectorIdentity): Pro
       `${folder}: made with encoder ${index.encoder} (${index.fingerprint.slice(0, 12)}), but ${identity.encoder} (${identity.fingerprint.slice(0, 12)}) is asked for; their vectors cannot be compared`,
     );
   const { rows, dims } = index;
-  return openRows(join(folder, 'vectors.f32'), rows, dims, 4 * dims, (bytes, out) =>
+  return openPlain(join(folder, 'vectors.f32'), rows, dims);
+}
+
+/** A file of float32 rows, little-endian, without a header. */
+export function openPlain(path: string, rows: number, dims: number): Vectors {
+  return openRows(path, rows, dims, 4 * dims, (bytes, out) =>
     out.set(new Float32Array(bytes.buffer, bytes.byteOffset, out.length)),
   );
 }

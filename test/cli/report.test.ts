@@ -1,4 +1,4 @@
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { suite } from 'uvu';
@@ -52,6 +52,26 @@ test('runs, then a report of them on standard output and in files', async ({ fol
   assert.equal([report.seen, report.metrics, report.datasets[0].name], ['filtered', ['ndcg@5'], 'demo']);
   const transitions = report.systems.find(({ model }: { model: string }) => model === 'item-transition');
   assert.is(transitions.results[0].metrics['ndcg@5'].best, true);
+});
+
+test('a run is repeated, and is the same', async ({ folder }) => {
+  const runs = join(folder, 'counted');
+  const ran = await execHere(['run', '--quiet', '--json', '--model', 'popularity', '--runs', runs]);
+  const { run } = JSON.parse(ran.stdout);
+  const again = await execHere(['rerun', run, '--quiet', '--runs', runs]);
+  assert.is(again.code, 0, again.stderr);
+  assert.match(
+    again.stdout,
+    'identical: losses, validation metrics, best parameters and test ranks are equal',
+  );
+  assert.match(again.stdout, /^test ndcg@10 .* equal$/m);
+  // Where nothing of the environment has changed, another figure is a failure.
+  const result = join(run, 'result.json');
+  writeFileSync(result, readFileSync(result, 'utf8').replace(/"ndcg@10": [\d.e-]+/g, '"ndcg@10": 0.5'));
+  const other = await execHere(['rerun', run, '--quiet', '--runs', runs]);
+  assert.is(other.code, 1);
+  assert.match(other.stdout, 'not identical: metrics differ');
+  assert.match(other.stderr, 'could not be repeated');
 });
 
 test('wrong usage exits with 2 and writes nothing', async ({ folder }) => {

@@ -1,4 +1,4 @@
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { suite } from 'uvu';
@@ -14,6 +14,8 @@ import { startStore } from './s3.ts';
 
 const test = suite<{ folder: string; data: string; file: string; redis: TestRedis }>('queue');
 
+const closing: (() => void)[] = [];
+
 test.before(async (context) => {
   context.folder = mkdtempSync(join(tmpdir(), 'rec-queue-'));
   process.env.REC_CACHE = join(context.folder, 'cache');
@@ -22,6 +24,7 @@ test.before(async (context) => {
   context.redis = await TestRedis.start();
 });
 test.after(async ({ folder, redis }) => {
+  for (const close of closing) close();
   await redis.kill();
   rmSync(folder, { recursive: true });
 });
@@ -86,6 +89,7 @@ test('without a shared folder run folders go through a store: another machine ta
   redis,
 }) => {
   const store = await startStore('bucket');
+  closing.push(store.close);
   const file = writeSweep(folder, data, { epochs: 60, more: 'grid: { seed: [7] }' });
   const at = join(folder, 'stored');
   const remote = ['--queue', redis.url, '--artifacts', 's3://bucket/sweeps'];
@@ -108,7 +112,6 @@ test('without a shared folder run folders go through a store: another machine ta
   second.child.kill('SIGINT');
   assert.is(swept, 0, said);
   await second.ended;
-  store.close();
   const [run] = runsIn(join(folder, 'second', 'stored'));
   const [, epoch] = /resumed at epoch (\d+)/.exec(readFileSync(join(run, 'log.txt'), 'utf8')) ?? [];
   assert.ok(Number(epoch) >= done, `resumed at epoch ${epoch}, where ${done} were done`);
@@ -118,6 +121,71 @@ test('without a shared folder run folders go through a store: another machine ta
     epochs,
     Array.from({ length: 60 }, (_, i) => i + 1),
   );
+});
+
+/** An encoder in a file: a vector of each text's bytes, slowly. */
+const plugin = `
+import { defineEncoder, z } from 'rec';
+export default defineEncoder({
+  name: 'bytes',
+  summary: 'for the test',
+  config: z.strictObject({}),
+  async open() {
+    return {
+      dims: 4,
+      fingerprint: 'bytes 1',
+      rowsDependOn: 'text',
+      async embed(texts, onRows) {
+        let first = 0;
+        for (const text of texts) {
+          const sums = [1, 0, 0, 0];
+          for (const [i, byte] of Buffer.from(text).entries()) sums[i % 4] += byte / (i + 1);
+          await new Promise((resolve) => setTimeout(resolve, 1));
+          await onRows(first++, Float32Array.from(sums));
+        }
+      },
+      async close() {},
+    };
+  },
+});
+`;
+
+test('shards of an embedding are made by workers, one of which dies; they come back through a store', async ({
+  folder,
+  redis,
+}) => {
+  const data = writeDataset(join(folder, 'many'), { users: 1000, items: 2100 });
+  const store = await startStore('bucket');
+  closing.push(store.close);
+  const cache = (name: string) => ({ ...store.env, REC_CACHE: join(folder, `cache-${name}`) });
+  writeFileSync(join(folder, 'bytes.ts'), plugin);
+  const args = (name: string) => [
+    ...['encode', '--dataset', data, '--encoder', 'bytes', '--plugin', join(folder, 'bytes.ts')],
+    ...['--out', join(folder, `${name}.feature`), '--quiet'],
+  ];
+  const startWorker = (name: string) => start(['worker', '--queue', redis.url, '--lease', '2'], cache(name));
+  const victim = startWorker('victim');
+  const encode = start(
+    [...args('remote'), '--queue', redis.url, '--artifacts', 's3://bucket'],
+    cache('asking'),
+  );
+  let log = '';
+  victim.child.stderr!.on('data', (text) => (log += text));
+  await until(
+    () => log.includes('begun') || victim.child.exitCode !== null || encode.child.exitCode !== null,
+  );
+  victim.child.kill('SIGKILL');
+  const heir = startWorker('heir');
+  const { code, stderr } = await encode.ended;
+  heir.child.kill('SIGINT');
+  assert.is(code, 0, stderr);
+  const { stderr: said } = await heir.ended;
+  assert.match(said, 'shards bytes 0-3: done');
+  assert.match(said, 'shards bytes 4-4: done');
+  const alone = await run(args('alone'), cache('alone'));
+  assert.is(alone.code, 0, alone.stderr);
+  const bytes = (name: string) => readFileSync(join(folder, `${name}.feature`)).toString('base64');
+  assert.is(bytes('remote'), bytes('alone'));
 });
 
 if (hasRedis('the queue')) test.run();

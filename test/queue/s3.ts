@@ -52,7 +52,7 @@ export async function startStore(bucket: string) {
     AWS_ACCESS_KEY_ID: credentials.id,
     AWS_SECRET_ACCESS_KEY: credentials.secret,
   };
-  return { objects, requests, env, close: () => server.close() };
+  return { objects, requests, env, close: () => server.close().closeAllConnections() };
 }
 
 async function bytesOf(request: IncomingMessage): Promise<Buffer> {

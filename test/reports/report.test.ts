@@ -168,13 +168,15 @@ test('of runs that repeat one another the last counts; unfinished and damaged on
   await reported(runs, [fair[0], fair[0], fair[1]]);
   const unfinished = await writeRun(join(runs, 'unfinished'), fair[2]);
   rmSync(join(unfinished, 'result.json'));
+  const old = await writeRun(join(runs, 'old'), fair[2]);
+  rmSync(join(old, 'ranks.safetensors'));
   const damaged = await writeRun(join(runs, 'damaged'), fair[2]);
   writeFileSync(join(damaged, 'ranks.safetensors'), 'hello');
   mkdirSync(join(runs, 'something-else'));
   const report = await makeReport({ paths: [runs, join(runs, 'run-0')], baselines: [] }, new Progress());
   assert.equal(system(report, 'sasrec').results[0]?.runs, ['run-1', 'run-2']);
   const reasons = report.leftOut.map(({ folder, reason }) => [folder.replace(`${runs}/`, ''), reason]);
-  assert.equal(reasons.map(([name]) => name).sort(), ['damaged', 'run-0', 'unfinished']);
+  assert.equal(reasons.map(([name]) => name).sort(), ['damaged', 'old', 'run-0', 'unfinished']);
   assert.match(
     new Map(reasons.map(([name, reason]) => [name, reason])).get('damaged')!,
     'not a valid safetensors',
@@ -182,18 +184,19 @@ test('of runs that repeat one another the last counts; unfinished and damaged on
   assert.match(new Map(reasons.map(([name, reason]) => [name, reason])).get('run-0')!, 'repeated by run-1');
 });
 
-test('datasets are columns; one name prepared in two ways is two', async ({ folder }) => {
+test('datasets are columns; one name with other test rows is another one', async ({ folder }) => {
   const report = await reported(join(folder, 'datasets'), [
     ...good,
     { ...fair[0], dataset: 'games' },
-    { ...fair[0], hash: 'another' },
+    { ...fair[0], rows: 2 },
   ]);
+  const [first, , third] = report.datasets.map(({ rowsHash }) => rowsHash.slice(0, 6));
   assert.equal(
     report.datasets.map(({ name, rows }) => [name, rows]),
     [
-      ['shop hash o', ROWS],
+      [`shop ${first}`, ROWS],
       ['games', ROWS],
-      ['shop anothe', ROWS],
+      [`shop ${third}`, ROWS],
     ],
   );
   assert.equal(
@@ -222,15 +225,25 @@ test('the rule for seen items: that of the runs, or the one asked for; metrics o
   assert.equal(asked.metrics, ['recall@7', 'mrr@3']);
 });
 
-test('runs without ranks are shown, not tested', async ({ folder }) => {
-  const old = fair.map((run) => ({ ...run, withoutRanks: true }));
-  const report = await reported(join(folder, 'old'), [...old, good[0]]);
-  const { mean: value, comparison } = system(report, 'sasrec').results[0]!.metrics['recall@10'];
-  near(value, mean(fair.map((run) => mean(hits(ranksOf(run).kept, 10)))));
-  assert.is(comparison?.against, 'unisrec, lsa');
-  assert.equal([comparison?.p, comparison?.adjusted], [undefined, undefined]);
-  const other = reported(join(folder, 'old'), old, { metrics: ['recall@7'] });
-  assert.match(await failure(other), 'run-0 reports no recall@7, and has no ranks.safetensors');
+test("a sweep's runs are those that it lists; of others it says where they stand", async ({ folder }) => {
+  const sweep = join(folder, 'sweep');
+  await reported(sweep, [fair[0], fair[1], good[0]]);
+  rmSync(join(sweep, 'run-1', 'result.json'));
+  const trials = [
+    { run: 'run-0', status: 'done', stop: 'all 2 epochs' },
+    { run: 'run-1', status: 'stopped', stop: 'place 2 of 2 after epoch 1' },
+    { run: 'run-9', status: 'failed', error: 'no space left' },
+  ];
+  writeFileSync(join(sweep, 'sweep.json'), JSON.stringify({ trials }));
+  const report = await makeReport({ paths: [sweep], baselines: [] }, new Progress());
+  assert.equal(
+    report.systems.map(({ name }) => name),
+    ['popularity', 'sasrec'],
+  );
+  assert.equal(report.leftOut, [
+    { folder: join(sweep, 'run-1'), reason: 'stopped: place 2 of 2 after epoch 1' },
+    { folder: join(sweep, 'run-9'), reason: 'failed: no space left' },
+  ]);
 });
 
 test('what cannot be reported is said', async ({ folder }) => {

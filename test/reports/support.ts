@@ -15,13 +15,12 @@ export interface Described {
   encoder?: string;
   seed?: number;
   dataset?: string;
-  hash?: string;
+  /** Another number makes other test rows. */
+  rows?: number;
   /** How good: the mean rank is about this. */
   level: number;
   /** Settings beside those that all have, dotted. */
   settings?: Record<string, unknown>;
-  /** A run of a version that saved none. */
-  withoutRanks?: boolean;
   filterSeen?: boolean;
 }
 
@@ -44,7 +43,7 @@ const yardstick = { model: 'popularity', level: 60 };
 
 /** Writes a run folder as a run leaves it. */
 export async function writeRun(folder: string, run: Described): Promise<string> {
-  const { model, encoder, seed = 1, dataset = 'shop', hash = `hash of ${dataset}`, filterSeen = false } = run;
+  const { model, encoder, seed = 1, dataset = 'shop', rows = 1, filterSeen = false } = run;
   mkdirSync(folder, { recursive: true });
   const figures = (ranks: { kept: Int32Array; filtered: Int32Array }) => {
     const ruled = filterSeen ? ranks.filtered : ranks.kept;
@@ -85,7 +84,7 @@ export async function writeRun(folder: string, run: Described): Promise<string> 
   };
   const json = (name: string, value: unknown) => writeFileSync(join(folder, name), JSON.stringify(value));
   json('result.json', result);
-  json('dataset.json', { hash });
+  json('dataset.json', { hash: `${dataset} ${rows}` });
   writeFileSync(
     join(folder, 'config.yaml'),
     Object.entries(settings)
@@ -101,13 +100,12 @@ export async function writeRun(folder: string, run: Described): Promise<string> 
     learningRate: 0.001,
   }));
   writeFileSync(join(folder, 'metrics.jsonl'), epochs.map((epoch) => `${JSON.stringify(epoch)}\n`).join(''));
-  if (!run.withoutRanks)
-    await writeRanks(join(folder, 'ranks.safetensors'), {
-      user,
-      targetCount,
-      ...ranks,
-      baselines: { popularity },
-      dataset: hash,
-    });
+  await writeRanks(join(folder, 'ranks.safetensors'), {
+    user,
+    target: user.map((u, row) => (u * rows + row) % 97),
+    targetCount,
+    ...ranks,
+    baselines: { popularity },
+  });
   return folder;
 }

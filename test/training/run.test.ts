@@ -47,7 +47,7 @@ async function failure(work: Promise<unknown>): Promise<Error> {
 }
 
 /** Every figure of the test rows follows from the ranks that the run saved. */
-async function assertRanks({ run, rows, seen, byPopularity, baselines, dataset }: RunResult): Promise<void> {
+async function assertRanks({ run, rows, seen, byPopularity, baselines }: RunResult): Promise<void> {
   const ranks = await readRanks(join(run, 'ranks.safetensors'));
   for (const rule of ['kept', 'filtered'] as const) {
     assert.is(ranks[rule].length, rows.test);
@@ -64,7 +64,6 @@ async function assertRanks({ run, rows, seen, byPopularity, baselines, dataset }
   assert.equal(Object.keys(ranks.baselines), Object.keys(baselines));
   assert.is(ranks.targetCount.filter((n) => n > 20).length, byPopularity['21+'].rows);
   assert.is(ranks.targetCount.filter((n) => n === 0).length, byPopularity.unseen.rows);
-  assert.is(ranks.dataset, JSON.parse(readFileSync(join(run, 'dataset.json'), 'utf8')).hash, dataset);
 }
 
 for (const { name, input } of models.trained()) {

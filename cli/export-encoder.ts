@@ -1,0 +1,46 @@
+import type { CommandModule } from 'yargs';
+import { formatBytes } from '../common/bytes.ts';
+import type { ConfigOptions } from '../configs/options.ts';
+import type { ExportedEncoder } from '../encoders/contract.ts';
+import { job } from './job.ts';
+import { configOptions, configurationOf, encoderOptions, outputOptions, text } from './options.ts';
+import { printResult } from './output.ts';
+
+interface Arguments extends ConfigOptions {
+  out: string;
+  json: boolean;
+  quiet: boolean;
+}
+
+/** `rec encoders export`: an encoder as files that other programs load. */
+export const exportEncoder: CommandModule<object, Arguments> = {
+  command: 'export',
+  describe: 'write an encoder for transformers, sentence-transformers and onnxruntime',
+  builder: (yargs) =>
+    yargs
+      .options({
+        encoder: { ...encoderOptions.encoder, demandOption: true },
+        out: { ...text('the folder to write, a new one'), demandOption: true },
+        config: configOptions.config,
+        set: configOptions.set,
+        plugin: configOptions.plugin,
+        ...outputOptions,
+      })
+      .epilogue(
+        'model.onnx takes input_ids and attention_mask [batch, length] and gives embedding [batch, dimensions], pooled and ' +
+          'scaled as the encoder is set; --set encoder.precision=int8 makes it smaller and faster.',
+      ) as never,
+  async handler({ out, json, quiet, ...rest }) {
+    const request = { options: configurationOf(rest), out };
+    const jobs = new URL('./jobs.ts', import.meta.url);
+    const exported = (await job(jobs, 'exportEncoder', request, quiet)) as ExportedEncoder;
+    printResult(exported, json, () => exportedAsText(exported));
+  },
+};
+
+function exportedAsText({ folder, files, agreement }: ExportedEncoder): string {
+  return [
+    ...files.map(({ file, bytes }) => `${folder}/${file}  ${formatBytes(bytes)}`),
+    `model.onnx agrees with the weights: cosine ${agreement.toFixed(6)} at least, on texts of several lengths`,
+  ].join('\n');
+}
