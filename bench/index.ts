@@ -24,6 +24,7 @@ const benches: Bench[] = [
   quality,
   blair,
   transfer,
+  search,
 ];
 
 const [name, ...options] = process.argv.slice(2);
