@@ -39,6 +39,7 @@ export const sweep: CommandModule<object, Arguments> = {
       .options({
         dataset: configOptions.dataset,
         ...encoderOptions,
+        plugin: configOptions.plugin,
         set: { ...configOptions.set, describe: 'settings key=value of every trial, over the file' },
         seed: configOptions.seed,
         jobs: { ...text('trials at once, which share the threads'), default: '1' },

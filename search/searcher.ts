@@ -56,13 +56,7 @@ async function openDense(task: SearchTask, config: SearchConfig, progress: Progr
     name: `dense (${config.encoder.name})`,
     validation: new Set(),
     search: (queries, k, progress) => dense.search(queries, k, progress),
-    facts: (): Record<string, number> =>
-      config.dense.storage === 'f32'
-        ? {}
-        : {
-            'queries ranked again': dense.proven.queries,
-            'of these proven exact': dense.proven.exact,
-          },
+    facts: () => dense.facts(),
     close: () => dense.close(),
   };
 }

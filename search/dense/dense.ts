@@ -8,6 +8,7 @@ import type { Progress } from '../../common/progress.ts';
 import { type EmbedJob, embedRows, openForQueries, type QueryEncoder } from '../../encoders/index.ts';
 import type { Query, SearchTask } from '../task.ts';
 import { type Hits, TopK } from '../top-k.ts';
+import { openApproximate } from './approximate.ts';
 import { openScanner, type Scanner } from './scan.ts';
 import { storages } from './storage.ts';
 import {
@@ -21,6 +22,12 @@ import {
 
 /** The `dense.*` keys of a configuration. */
 export const denseSettings = z.strictObject({
+  search: z
+    .enum(['exact', 'usearch'])
+    .default('exact')
+    .describe(
+      'exact, or approximate by the package usearch (which you add yourself); its recall is measured on some queries',
+    ),
   storage: z
     .enum(storages)
     .default('f32')
@@ -88,11 +95,27 @@ export class Dense {
         await embedRows(job, context, begin);
       });
     const vectors = await openOrMake(folder, identity, embed, dense.index !== undefined, progress);
-    if (dense.storage === 'f32')
-      return new Dense(task, forQueries, vectors, openScanner(vectors, threads), dense, undefined);
+    const exact = openScanner(vectors, threads);
+    if (dense.search === 'usearch') {
+      const approximate = await openApproximate(folder, vectors, exact, threads, progress);
+      return new Dense(task, forQueries, vectors, approximate, dense, undefined);
+    }
+    if (dense.storage === 'f32') return new Dense(task, forQueries, vectors, exact, dense, undefined);
     const { compact, error } = await openCompact(folder, vectors, dense.storage, progress);
     const ranking = { rerank: dense.rerank, error };
     return new Dense(task, forQueries, vectors, openScanner(compact, threads), dense, ranking);
+  }
+
+  /** What a result should tell of how exact it is. */
+  facts(): Record<string, number | string> {
+    const { recall } = this.#scanner;
+    if (recall)
+      return {
+        'share of the exact lists that was found': recall.share,
+        'measured on queries': recall.queries,
+      };
+    if (!this.#compact) return {};
+    return { 'queries ranked again': this.proven.queries, 'of these proven exact': this.proven.exact };
   }
 
   /** The k nearest items of every query; none for a query without a text or whose vector is zero. */

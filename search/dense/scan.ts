@@ -7,17 +7,19 @@ import type { Vectors } from './vectors.ts';
 export const TILE_ITEMS = 4096;
 export const BLOCK_QUERIES = 512;
 
-/** What of a scan is shared between calls. */
+/** Search by dot product in the vectors of a pool. */
 export interface Scanner {
   /**
-   * The k items with the largest dot products for each query; all items are compared with all queries, and read once.
+   * The k items with the largest dot products for each query.
    * @param queries [count, dims], finite
    */
   scan(queries: Float32Array, k: number, progress: Progress): Promise<Hits[]>;
+  /** Of an approximate search: which share of the exact k best it found, on so many of the first queries it was given. */
+  recall?: { queries: number; share: number };
   close(): Promise<void>;
 }
 
-/** Exact search in vectors that are read tile by tile. Scores are float32 dot products. */
+/** Exact search: all items are compared with all queries, and read once, tile by tile. Scores are float32 dot products. */
 export function openScanner(vectors: Vectors, threads: number): Scanner {
   const { rows, dims } = vectors;
   const products = new Map<number, ThresholdProduct>();

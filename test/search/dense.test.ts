@@ -82,6 +82,36 @@ for (const storage of ['f32', 'f16', 'int8'] as const) {
   });
 }
 
+test('approximate search by usearch tells its recall', async ({ folder, task, vectors, queries }) => {
+  const there = await import('usearch' as string).then(
+    () => true,
+    () => false,
+  );
+  const config = { path: join(folder, 'items.feature'), dims };
+  const opening = open(task, 'file', config, { search: 'usearch', queries: join(folder, 'queries.feature') });
+  if (!there) {
+    console.log('skipped: usearch is not installed (npm install usearch --ignore-scripts --no-save)');
+    return rejects(opening, 'npm install usearch --ignore-scripts');
+  }
+  const dense = await opening;
+  const hits = await dense.search(task.queries, 10, new Progress());
+  const facts = dense.facts();
+  assert.is(facts['measured on queries'], 39);
+  let found = 0;
+  for (const [q, hit] of hits.entries()) {
+    if (q === 0) continue;
+    const scores = Array.from({ length: items }, (_, i) => cosine(queries, q, vectors, i));
+    const tenth = [...scores].sort((a, b) => b - a)[9];
+    found += hit.items.filter((item) => scores[item] >= tenth - 1e-9).length;
+    hit.items.forEach((item, i) => {
+      assert.ok(Math.abs(hit.scores[i] - scores[item]) < 2e-3, 'scores are those of half precision');
+    });
+  }
+  assert.ok(Math.abs(found / 390 - Number(facts['share of the exact lists that was found'])) < 1e-9);
+  assert.ok(found / 390 > 0.8);
+  return dense.close();
+});
+
 test('a query is embedded as an item of the same text; an item without text is found last', async ({
   task,
 }) => {
