@@ -5,8 +5,12 @@ import * as assert from 'uvu/assert';
 const file = (path: string) => readFileSync(new URL(`../${path}`, import.meta.url), 'utf8');
 const readme = file('README.md');
 
-test('the model shown in the README is the whole of models/sasrec.ts', () => {
-  assert.ok(readme.includes(`\`\`\`ts\n${file('models/sasrec.ts').trimEnd()}\n\`\`\``));
+test('the model shown in the README is the whole of examples/my-model.ts', () => {
+  assert.ok(readme.includes(`\`\`\`ts\n${file('examples/my-model.ts').trimEnd()}\n\`\`\``));
+});
+
+test('the files that the README points to are there', () => {
+  for (const [, path] of readme.matchAll(/\]\(([\w/.-]+)\)/g)) file(path);
 });
 
 test('the settings that the README names exist, with the defaults that it gives', async () => {
