@@ -35,27 +35,17 @@ export async function openInteractions(reading: InteractionReading, context: Pre
   progress.begin('prepare', 'steps');
   const steps = new Steps();
   const rules = new Rules(database, steps.add);
-  await rules.number(badRows);
-  if (settings.dedupe) await rules.dedupe();
-  if (settings.kcore > 0) await rules.kCore(settings.kcore);
-  if (!rules.left)
-    throw new UserError(`no interactions are left after the ${settings.kcore}-core; lower data.kcore.`);
-  if (settings.ties === 'random') await rules.shuffle(seed);
+  await choose(rules, settings, seed, badRows);
   return { rules, items, steps };
 }
 
 async function prepareInteractions(reading: InteractionReading, context: PrepareContext): Promise<Prepared> {
   const { database, settings, progress } = context;
   const { rules, items, steps } = await openInteractions(reading, context);
-  await split(rules, reading, settings);
+  await split(rules, settings, isSplit(reading));
   if (items && reading.items?.complete) await rules.dropUndescribed(metadataNote(items));
-  await rules.sequence();
-  await rules.numberUsers();
-  if (reading.candidates) {
-    await database.list('listed', reading.candidates);
-    await rules.takeListedItems();
-  } else await rules.numberItems();
-  const counts = await rules.counts();
+  if (reading.candidates) await database.list('listed', reading.candidates);
+  const counts = await arrange(rules, reading.candidates !== undefined);
   await requireRows(counts, database, settings);
   await writeStore(context.folder, { ...counts, pool: counts.interactions }, async (writer) => {
     await writeRows(database, writer, progress);
@@ -67,20 +57,50 @@ async function prepareInteractions(reading: InteractionReading, context: Prepare
   return { steps: steps.list, ties, counts };
 }
 
-/** Assigns interactions to train, valid and test, as the settings say. */
-export async function split(
+/**
+ * The rules that come before the split.
+ * @throws UserError where nothing is left.
+ */
+export async function choose(
   rules: Rules,
-  reading: InteractionReading,
-  settings: DataSettings,
+  { dedupe, kcore, ties }: DataSettings,
+  seed: number,
+  badRows: number,
 ): Promise<void> {
+  await rules.number(badRows);
+  if (dedupe) await rules.dedupe();
+  if (kcore > 0) await rules.kCore(kcore);
+  if (!rules.left) throw new UserError(`no interactions are left after the ${kcore}-core; lower data.kcore.`);
+  if (ties === 'random') await rules.shuffle(seed);
+}
+
+/**
+ * Assigns interactions to train, valid and test, as the settings say.
+ * @param inFiles whether the files have a split
+ */
+export async function split(rules: Rules, settings: DataSettings, inFiles: boolean): Promise<void> {
   if (settings.split === 'timestamp') return rules.splitByTimestamp(settings.timestamps);
-  const bySource = reading.interactions.every((file) => file.split !== undefined);
-  if (settings.split === 'files' && !bySource)
+  if (settings.split === 'files' && !inFiles)
     throw new UsageError(
       'data.split=files needs a source with train, valid and test files; this one has none.',
     );
-  if (settings.split === 'files' || (settings.split === 'auto' && bySource)) return rules.keepSplit();
+  if (settings.split === 'files' || (settings.split === 'auto' && inFiles)) return rules.keepSplit();
   return rules.splitLeaveLastOut();
+}
+
+export const isSplit = ({ interactions }: InteractionReading): boolean =>
+  interactions.every((file) => file.split !== undefined);
+
+/**
+ * The rules that make rows of what is left, and number users and items.
+ * @param listed whether the table `listed` has the candidates
+ */
+export async function arrange(rules: Rules, listed: boolean): Promise<Manifest['counts']> {
+  await rules.sequence();
+  await rules.numberUsers();
+  if (listed) await rules.takeListedItems();
+  else await rules.numberItems();
+  return rules.counts();
 }
 
 function emptyMessage(reading: InteractionReading, bad: BadRows): string {
