@@ -3,6 +3,7 @@ import { cpus, loadavg } from 'node:os';
 import type { Bench } from './bench.ts';
 import { blair } from './blair.ts';
 import { encode } from './encode.ts';
+import { data } from './data.ts';
 import { evaluation } from './evaluation.ts';
 import { games } from './games.ts';
 import { limits } from './limits.ts';
@@ -19,6 +20,7 @@ const benches: Bench[] = [
   encode,
   pretraining,
   evaluation,
+  data,
   ml100k,
   games,
   quality,

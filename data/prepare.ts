@@ -47,12 +47,15 @@ async function prepareInteractions(reading: InteractionReading, context: Prepare
   if (reading.candidates) await database.list('listed', reading.candidates);
   const counts = await arrange(rules, reading.candidates !== undefined);
   await requireRows(counts, database, settings);
+  progress.end();
   await writeStore(context.folder, { ...counts, pool: counts.interactions }, async (writer) => {
-    await writeRows(database, writer, progress);
-    const withText = await writeItems(database, writer, settings.text, items !== undefined, progress);
+    await writeRows(database, writer, counts.interactions, progress);
+    const withText = await writeItems(database, writer, counts.items, {
+      ...context,
+      described: items !== undefined,
+    });
     if (items) steps.add('items with a text', 'items', counts.items, withText);
   });
-  progress.end();
   const ties = settings.ties === 'random' ? 'random order' : 'file order';
   return { steps: steps.list, ties, counts };
 }
@@ -131,7 +134,13 @@ async function requireRows(
 }
 
 /** Writes the pool, which is the users' items one after the other, and the rows of every split over it. */
-async function writeRows(database: Database, writer: StoreWriter, progress: Progress): Promise<void> {
+async function writeRows(
+  database: Database,
+  writer: StoreWriter,
+  total: number,
+  progress: Progress,
+): Promise<void> {
+  progress.begin('write rows', 'interactions', total);
   let user = -1;
   let start = 0;
   let at = 0;
@@ -150,6 +159,7 @@ async function writeRows(database: Database, writer: StoreWriter, progress: Prog
       }
       writer.pool.push(items[i]);
     }
-    progress.check();
+    progress.advance(at, total);
   }
+  progress.end();
 }
