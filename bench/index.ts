@@ -2,6 +2,7 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { cpus, loadavg } from 'node:os';
 import type { Bench } from './bench.ts';
 import { blair } from './blair.ts';
+import { data } from './data.ts';
 import { encode } from './encode.ts';
 import { evaluation } from './evaluation.ts';
 import { games } from './games.ts';
@@ -19,6 +20,7 @@ const benches: Bench[] = [
   encode,
   pretraining,
   evaluation,
+  data,
   ml100k,
   games,
   quality,

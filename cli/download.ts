@@ -32,7 +32,7 @@ export const download: CommandModule<object, Arguments> = {
   builder: (yargs) =>
     yargs
       .options({
-        dataset: text('a name from `rec datasets`'),
+        dataset: text('a name from `rec datasets`, or org/name of any repository of datasets on the hub'),
         encoder: text('a name from `rec encoders`, or roberta:org/name'),
         file: {
           ...text("a file of the dataset's repository, '*' for any part of its name; may be given again"),

@@ -37,7 +37,7 @@ export async function downloadFiles(
   { dataset, encoder, files, dryRun }: DownloadRequest,
   progress: Progress,
 ): Promise<HubDownload[]> {
-  const needs = dataset === undefined ? [] : [filesOnHub(resolveSource(dataset), files)];
+  const needs = dataset === undefined ? [] : [filesOnHub(dataset, files)];
   if (encoder === undefined) return download(needs, progress, { dryRun });
   const { encoder: chosen } = resolveEncoding({ encoder, set: [] }, await projectCatalogue());
   const weights = await chosen.entry.onHub?.(chosen.settings);

@@ -28,13 +28,28 @@ export const pretrain: CommandModule<object, Arguments> = {
         set: configOptions.set,
         seed: configOptions.seed,
         runs: { ...text('folder that run folders are made in'), default: 'runs' },
+        folder: text('the run folder itself, in place of one made in --runs'),
         ...deviceOptions,
         resume: text('go on with an interrupted pretraining, as if nothing had happened'),
         ...outputOptions,
       })
       .example('$0 pretrain blair-mini --pairs pairs.tsv.gz', 'a small encoder from scratch')
       .example('$0 pretrain blair-base --pairs pairs.tsv.gz', 'BLaIR from roberta-base') as never,
-  async handler({ recipe, pairs, init, config, set, seed, runs, device, threads, resume, json, quiet }) {
+  async handler({
+    recipe,
+    pairs,
+    init,
+    config,
+    set,
+    seed,
+    runs,
+    folder,
+    device,
+    threads,
+    resume,
+    json,
+    quiet,
+  }) {
     const options: PretrainingOptions = {
       recipe,
       pairs,
@@ -43,6 +58,7 @@ export const pretrain: CommandModule<object, Arguments> = {
       set,
       seed,
       runs,
+      folder,
       device,
       threads,
       resume,
@@ -55,8 +71,14 @@ export const pretrain: CommandModule<object, Arguments> = {
   },
 };
 
-/** A pretraining is resumed as it was: what would change it is refused, not ignored. */
-function refuseOthers({ runs: _runs, resume: _resume, set, ...others }: PretrainingOptions): void {
+/** A pretraining is resumed as it was: what would change it is refused, not ignored. Threads change its speed only. */
+function refuseOthers({
+  runs: _runs,
+  resume: _resume,
+  threads: _t,
+  set,
+  ...others
+}: PretrainingOptions): void {
   const given = Object.entries(others).filter(([, value]) => value !== undefined);
   const names = [
     ...given.map(([name]) => (name === 'recipe' ? 'the recipe' : `--${name}`)),

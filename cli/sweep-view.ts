@@ -116,7 +116,7 @@ function bestAsText({ trial, state }: TrialRow): string {
 /** Trials as a table: what distinguishes them, and where they stand. */
 function trialTable(rows: readonly TrialRow[]): string {
   const keys = [...new Set(rows.flatMap(({ trial }) => Object.keys(trial.settings)))];
-  const metrics = [...new Set(rows.map(({ trial }) => trial.metric))].join(', ');
+  const metrics = [...new Set(rows.map(({ trial }) => trial.metric).filter(Boolean))].join(', ');
   return table(
     ['trial', ...keys.map(lastPart), 'epochs', `valid ${metrics}`, `test ${metrics}`, 'state'],
     rows.map(({ trial, state, status, stop }) => [
@@ -124,7 +124,7 @@ function trialTable(rows: readonly TrialRow[]): string {
       ...keys.map((key) => cell(trial.settings[key])),
       String(state.epochs),
       state.best?.toFixed(4) ?? '',
-      state.result?.test[trial.metric]?.toFixed(4) ?? '',
+      state.result?.test?.[trial.metric]?.toFixed(4) ?? '',
       stop ? `${status}: ${stop}` : status,
     ]),
   );

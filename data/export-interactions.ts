@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { UsageError, UserError } from '../common/errors.ts';
 import { type Database, quoted } from './database.ts';
 import type { ExportFormat } from './export.ts';
-import { openInteractions, split } from './prepare.ts';
+import { isSplit, openInteractions, split } from './prepare.ts';
 import type { Reading } from './readers/layout.ts';
 import { itemShape } from './readers/source.ts';
 import type { PrepareContext } from './steps.ts';
@@ -41,7 +41,7 @@ export async function writeInteractions(
       `${reading.path}: its rows have histories and no timestamps; recbole-split can hold them, ${format} cannot.`,
     );
   const { rules, items } = await openInteractions(reading, context);
-  if (format === 'csv-histories') await split(rules, reading, settings);
+  if (format === 'csv-histories') await split(rules, settings, isSplit(reading));
   await gather(database);
   await requireFittingIds(database, format);
   const outputs = await interactionFiles(database, format, name);

@@ -56,10 +56,13 @@ export async function prepareHistories(reading: HistoryReading, context: Prepare
     for (const split of splitNames)
       for (const column of columns)
         for (const value of rows[split][column]) writer.rows[split][column].push(value);
-    const withText = await writeItems(database, writer, settings.text, items !== undefined, progress);
+    progress.end();
+    const withText = await writeItems(database, writer, counts.items, {
+      ...context,
+      described: items !== undefined,
+    });
     if (items) steps.add('items with a text', 'items', counts.items, withText);
   });
-  progress.end();
   return { steps: steps.list, ties: "the files' histories", counts };
 }
 

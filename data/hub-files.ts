@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { UsageError } from '../common/errors.ts';
 import { cachedFile, type HubNeed, type HubRepo, hubCache } from '../hub/index.ts';
-import type { DatasetSource } from './sources.ts';
+import { type DatasetSource, resolveSource } from './sources.ts';
 
 /** A file that a source names, and where it lies, if it does. */
 export interface NamedFile {
@@ -41,14 +41,17 @@ export async function missingOf(source: DatasetSource): Promise<HubNeed | undefi
 }
 
 /**
- * All files of a source, or others of its repository, for `rec data download`.
- * @throws UsageError for a source that has none there.
+ * All files of a dataset, or others of its repository, for `rec data download`.
+ * @param name of a dataset, or of any repository of datasets on the hub ('org/name')
+ * @throws UsageError for a dataset that is not there.
  */
-export function filesOnHub(source: DatasetSource, others?: readonly string[]): HubNeed {
-  if (!source.hub || !source.files)
-    throw new UsageError(`dataset '${source.name}' is not on the hub: there is nothing to download.`);
-  const files = Object.values(source.files).flat();
-  return needOf(source, source.hub, others ?? files);
+export function filesOnHub(name: string, others?: readonly string[]): HubNeed {
+  const source = /^[\w-][\w.-]*\/[\w.-]+$/.test(name) ? { name, hub: name } : resolveSource(name);
+  if (!source.hub) throw new UsageError(`dataset '${name}' is not on the hub: there is nothing to download.`);
+  const files = others ?? Object.values(source.files ?? {}).flat();
+  if (!files.length)
+    throw new UsageError(`which files of ${name}? Name them with --file, '*' for any part of a name.`);
+  return needOf(source, source.hub, files);
 }
 
 function needOf(source: DatasetSource, hub: string, files: readonly string[]): HubNeed {

@@ -4,6 +4,13 @@ import type { DataSettings } from './settings.ts';
 import type { StoreWriter } from './store.ts';
 import { type ItemFields, itemText } from './text.ts';
 
+interface ItemsContext {
+  settings: DataSettings;
+  /** Whether there are tables of what items are. */
+  described: boolean;
+  progress: Progress;
+}
+
 /**
  * Writes the items of the table `candidates` (item_number, item_name) in their order, with texts made of the fields in
  * `read_items` where `described` says that an item is there (see Loader.items), block by block.
@@ -11,10 +18,9 @@ import { type ItemFields, itemText } from './text.ts';
  */
 export async function writeItems(
   database: Database,
-  writer: Pick<StoreWriter, 'item'>,
-  kind: DataSettings['text'],
-  described: boolean,
-  progress: Progress,
+  writer: StoreWriter,
+  total: number,
+  { settings, described, progress }: ItemsContext,
 ): Promise<number> {
   const sql = described
     ? `
@@ -22,13 +28,16 @@ export async function writeItems(
       FROM candidates LEFT JOIN described USING (item_name) LEFT JOIN read_items ON read_items.rowid = place
       ORDER BY item_number`
     : 'SELECT item_name FROM candidates ORDER BY item_number';
+  const compose = itemText[settings.text];
   let withText = 0;
+  let done = 0;
+  progress.begin('write items', 'items', total);
   for await (const { rows, columns } of database.blocks(sql)) {
     const [names, title, features, categories, description, ready] = columns as (string | null)[][];
     for (let i = 0; i < rows; i++) {
       const text = described
         ? (textOf(parsed(ready[i])) ??
-          itemText[kind]({
+          compose({
             title: parsed(title[i]),
             features: parsed(features[i]),
             categories: parsed(categories[i]),
@@ -38,8 +47,10 @@ export async function writeItems(
       if (text) withText++;
       writer.item(names[i] as string, text);
     }
-    progress.check();
+    done += rows;
+    progress.advance(done, total);
   }
+  progress.end();
   return withText;
 }
 

@@ -35,52 +35,75 @@ export async function openInteractions(reading: InteractionReading, context: Pre
   progress.begin('prepare', 'steps');
   const steps = new Steps();
   const rules = new Rules(database, steps.add);
-  await rules.number(badRows);
-  if (settings.dedupe) await rules.dedupe();
-  if (settings.kcore > 0) await rules.kCore(settings.kcore);
-  if (!rules.left)
-    throw new UserError(`no interactions are left after the ${settings.kcore}-core; lower data.kcore.`);
-  if (settings.ties === 'random') await rules.shuffle(seed);
+  await choose(rules, settings, seed, badRows);
   return { rules, items, steps };
 }
 
 async function prepareInteractions(reading: InteractionReading, context: PrepareContext): Promise<Prepared> {
   const { database, settings, progress } = context;
   const { rules, items, steps } = await openInteractions(reading, context);
-  await split(rules, reading, settings);
+  await split(rules, settings, isSplit(reading));
   if (items && reading.items?.complete) await rules.dropUndescribed(metadataNote(items));
-  await rules.sequence();
-  await rules.numberUsers();
-  if (reading.candidates) {
-    await database.list('listed', reading.candidates);
-    await rules.takeListedItems();
-  } else await rules.numberItems();
-  const counts = await rules.counts();
+  if (reading.candidates) await database.list('listed', reading.candidates);
+  const counts = await arrange(rules, reading.candidates !== undefined);
   await requireRows(counts, database, settings);
+  progress.end();
   await writeStore(context.folder, { ...counts, pool: counts.interactions }, async (writer) => {
-    await writeRows(database, writer, progress);
-    const withText = await writeItems(database, writer, settings.text, items !== undefined, progress);
+    await writeRows(database, writer, counts.interactions, progress);
+    const withText = await writeItems(database, writer, counts.items, {
+      ...context,
+      described: items !== undefined,
+    });
     if (items) steps.add('items with a text', 'items', counts.items, withText);
   });
-  progress.end();
   const ties = settings.ties === 'random' ? 'random order' : 'file order';
   return { steps: steps.list, ties, counts };
 }
 
-/** Assigns interactions to train, valid and test, as the settings say. */
-export async function split(
+/**
+ * The rules that come before the split.
+ * @throws UserError where nothing is left.
+ */
+export async function choose(
   rules: Rules,
-  reading: InteractionReading,
-  settings: DataSettings,
+  { dedupe, kcore, ties }: DataSettings,
+  seed: number,
+  badRows: number,
 ): Promise<void> {
+  await rules.number(badRows);
+  if (dedupe) await rules.dedupe();
+  if (kcore > 0) await rules.kCore(kcore);
+  if (!rules.left) throw new UserError(`no interactions are left after the ${kcore}-core; lower data.kcore.`);
+  if (ties === 'random') await rules.shuffle(seed);
+}
+
+/**
+ * Assigns interactions to train, valid and test, as the settings say.
+ * @param inFiles whether the files have a split
+ */
+export async function split(rules: Rules, settings: DataSettings, inFiles: boolean): Promise<void> {
   if (settings.split === 'timestamp') return rules.splitByTimestamp(settings.timestamps);
-  const bySource = reading.interactions.every((file) => file.split !== undefined);
-  if (settings.split === 'files' && !bySource)
+  if (settings.split === 'files' && !inFiles)
     throw new UsageError(
       'data.split=files needs a source with train, valid and test files; this one has none.',
     );
-  if (settings.split === 'files' || (settings.split === 'auto' && bySource)) return rules.keepSplit();
+  if (settings.split === 'files' || (settings.split === 'auto' && inFiles)) return rules.keepSplit();
   return rules.splitLeaveLastOut();
+}
+
+export const isSplit = ({ interactions }: InteractionReading): boolean =>
+  interactions.every((file) => file.split !== undefined);
+
+/**
+ * The rules that make rows of what is left, and number users and items.
+ * @param listed whether the table `listed` has the candidates
+ */
+export async function arrange(rules: Rules, listed: boolean): Promise<Manifest['counts']> {
+  await rules.sequence();
+  await rules.numberUsers();
+  if (listed) await rules.takeListedItems();
+  else await rules.numberItems();
+  return rules.counts();
 }
 
 function emptyMessage(reading: InteractionReading, bad: BadRows): string {
@@ -111,7 +134,13 @@ async function requireRows(
 }
 
 /** Writes the pool, which is the users' items one after the other, and the rows of every split over it. */
-async function writeRows(database: Database, writer: StoreWriter, progress: Progress): Promise<void> {
+async function writeRows(
+  database: Database,
+  writer: StoreWriter,
+  total: number,
+  progress: Progress,
+): Promise<void> {
+  progress.begin('write rows', 'interactions', total);
   let user = -1;
   let start = 0;
   let at = 0;
@@ -130,6 +159,7 @@ async function writeRows(database: Database, writer: StoreWriter, progress: Prog
       }
       writer.pool.push(items[i]);
     }
-    progress.check();
+    progress.advance(at, total);
   }
+  progress.end();
 }

@@ -15,6 +15,9 @@ import { tokenizerFiles } from './tokenizer.ts';
 /** The first of these that a folder has is read. */
 const weightsFiles = ['model.safetensors', 'pytorch_model.bin'] as const;
 
+/** Where the run of a pretraining keeps the encoder that it trains, in Hugging Face's layout. */
+export const ENCODER_FOLDER = 'encoder';
+
 /** Where a checkpoint was found, or what to get and where to put it. */
 export type Located = { folder: string } | { advice: string };
 
@@ -25,13 +28,15 @@ export function builtInCheckpoint(model: string): string | undefined {
 }
 
 /**
- * Finds a checkpoint: `model` is a folder, one that comes with the project ('rec/name'), or a repository of the Hugging
+ * Finds a checkpoint: `model` is a folder, the run folder of a pretraining, one that comes with the project ('rec/name'), or a repository of the Hugging
  * Face hub ('org/name'), which is looked for in the folder for weights and in the hub's own cache.
  */
 export async function locateCheckpoint(model: string, revision: string): Promise<Located> {
   const ours = builtInCheckpoint(model);
   if (ours) return located(ours, `The folder ${ours}`);
   const asPath = model.startsWith('~/') ? join(homedir(), model.slice(2)) : model;
+  const ofRun = join(asPath, ENCODER_FOLDER);
+  if (isFolder(ofRun)) return located(resolve(ofRun), `The folder ${ofRun}`);
   if (isFolder(asPath)) return located(resolve(asPath), `The folder ${asPath}`);
   if (!isRepository(model))
     return { advice: `${model}: no such folder, and not the name of a repository (org/name)` };

@@ -10,6 +10,10 @@ const settings = z.record(z.string(), z.unknown()).default({});
 /** What a sweep file may say. `base`, `grid`, `zip` and `random.space` hold settings of runs, by nested or dotted key. */
 const schema = z.strictObject({
   base: settings.describe('settings of every trial'),
+  pretrain: z
+    .record(z.string(), z.record(z.string(), z.unknown()))
+    .default({})
+    .describe("settings of `rec pretrain`, by a name that trials call their encoder: 'pretrained:NAME'"),
   grid: settings.describe('lists of values: every combination is tried'),
   zip: settings.describe(
     'lists of one length: their first values are tried together, then their second ones, ...',
@@ -47,12 +51,14 @@ export type Axes = Map<string, unknown[]>;
 export interface SweepFile {
   /** Its name without folder and extension. */
   name: string;
+  path: string;
   base: Layer;
+  pretrain: Map<string, Values>;
   grid: Axes;
   zip: Axes;
   random: { trials: number; seed: number; space: Map<string, unknown[] | Range> };
   halving: { epochs: number; factor: number };
-  /** Where an axis was written: 'my-sweep.yaml:12'. */
+  /** Where an axis or a pretraining ('pretrain.NAME') was written: 'my-sweep.yaml:12'. */
   origin(key: string): string;
 }
 
@@ -77,12 +83,15 @@ export function readSweepFile(path: string): SweepFile {
     );
   return {
     name: basename(path).replace(/\.ya?ml$/, ''),
+    path,
+    pretrain: new Map(Object.entries(config.pretrain)),
     base: { values: config.base, origin: (key) => layer.origin(`base.${key}`) },
     grid,
     zip,
     random: { ...config.random, space },
     halving: config.halving,
     origin: (key) => {
+      if (key.startsWith('pretrain.')) return layer.origin(key);
       const section = grid.has(key) ? 'grid' : zip.has(key) ? 'zip' : 'random.space';
       return layer.origin(`${section}.${key}`);
     },

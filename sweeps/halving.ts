@@ -8,7 +8,8 @@ export interface Candidate {
 
 /** The candidates of each dataset: rivals for the same place. */
 export function fieldsOf(trials: readonly Trial[]): Candidate[][] {
-  return groupBy(trials, ({ dataset }) => dataset).map((rivals) =>
+  const runs = trials.filter(({ command }) => command[0] === 'run');
+  return groupBy(runs, ({ dataset }) => dataset).map((rivals) =>
     groupBy(rivals, ({ candidate }) => candidate).map((same) => ({ trials: same })),
   );
 }

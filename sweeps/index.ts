@@ -1,5 +1,6 @@
 import { availableParallelism } from 'node:os';
 import { basename, join } from 'node:path';
+import { UsageError } from '../common/errors.ts';
 import { hashJson } from '../common/files.ts';
 import { projectCatalogue } from '../configs/catalogue.ts';
 import type { ConfigOptions } from '../configs/options.ts';
@@ -42,8 +43,13 @@ export async function openSweep(
   say: (text: string) => void,
 ): Promise<Sweep> {
   const { file, settings, jobs, threads = availableParallelism(), queue, artifacts } = options;
-  const plan = planSweep(file, settings, await projectCatalogue(settings, [readSweepFile(file).base]));
-  const folder = options.folder ?? join(options.runs, folderName(plan.name, settings));
+  const sweep = readSweepFile(file);
+  const folder = options.folder ?? join(options.runs, folderName(sweep.name, settings));
+  const plan = planSweep(sweep, folder, settings, await projectCatalogue(settings, [sweep.base]));
+  if (artifacts !== undefined && sweep.pretrain.size)
+    throw new UsageError(
+      'a sweep that pretrains encoders needs a folder that all machines share: leave out --artifacts',
+    );
   if (queue === undefined) return new Sweep(plan, folder, localExecutor(folder, jobs, threads, signal));
   const [{ QueueClient }, { remoteExecutor }] = await Promise.all([
     import('../queue/client.ts'),

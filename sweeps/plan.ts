@@ -6,7 +6,8 @@ import type { ConfigOptions } from '../configs/options.ts';
 import { type ResolvedRun, resolveRun } from '../configs/run.ts';
 import { assign, empty, type Layer, leavesOf } from '../configs/values.ts';
 import { runName } from '../training/run-folder.ts';
-import { type Range, readSweepFile, type SweepFile } from './file.ts';
+import type { Range, SweepFile } from './file.ts';
+import { dereference, type Pretrainings, planPretrainings } from './pretraining.ts';
 
 /** One run of a sweep. */
 export interface Trial {
@@ -16,8 +17,12 @@ export interface Trial {
   run: string;
   /** What the sweep's axes give it, by dotted key. */
   settings: Record<string, unknown>;
-  /** All that is not a default, as assignments for `rec run --set`. */
+  /** What `rec` is told to do: 'run', or to 'pretrain' an encoder for other trials. */
+  command: string[];
+  /** All that is not a default, as assignments for --set. */
   set: string[];
+  /** Trials that must have been done before. */
+  after: string[];
   dataset: string;
   /** Validation metric that trials are compared by. */
   metric: string;
@@ -39,17 +44,23 @@ export interface Plan {
 
 /**
  * The trials that a sweep file describes, with the command line's settings over every one of them.
+ * @param folder where run folders are to go
  * @throws UsageError where a trial's configuration cannot be meant, naming the line
  */
-export function planSweep(path: string, options: ConfigOptions, catalogue: Catalogue): Plan {
-  const file = readSweepFile(path);
-  const trials = new Map<string, Trial>();
+export function planSweep(
+  file: SweepFile,
+  folder: string,
+  options: ConfigOptions,
+  catalogue: Catalogue,
+): Plan {
+  const pretrainings = planPretrainings(file, folder);
+  const trials = new Map([...pretrainings.values()].map((trial) => [trial.id, trial]));
   for (const settings of pointsOf(file)) {
-    const trial = resolveTrial(file, settings, options, catalogue);
+    const trial = resolveTrial(file, { settings, options, catalogue, pretrainings, folder });
     // Axes that a trial's model takes no notice of (an encoder, for ids) leave equal trials: one is run.
     if (!trials.has(trial.id)) trials.set(trial.id, trial);
   }
-  return { name: file.name, file: path, trials: [...trials.values()], halving: file.halving };
+  return { name: file.name, file: file.path, trials: [...trials.values()], halving: file.halving };
 }
 
 type Settings = Record<string, unknown>;
@@ -87,13 +98,17 @@ function drawFrom({ kind, least, most }: Range, u: number): number {
   return Number(value.toPrecision(4));
 }
 
-function resolveTrial(
-  file: SweepFile,
-  settings: Settings,
-  options: ConfigOptions,
-  catalogue: Catalogue,
-): Trial {
-  const run = resolveSettings(file, settings, options, catalogue);
+interface Point {
+  settings: Settings;
+  options: ConfigOptions;
+  catalogue: Catalogue;
+  pretrainings: Pretrainings;
+  folder: string;
+}
+
+function resolveTrial(file: SweepFile, point: Point): Trial {
+  const { settings } = point;
+  const { run, after } = resolveSettings(file, point);
   for (const key of Object.keys(settings)) {
     const origin = run.origins[key];
     if (origin.startsWith('--'))
@@ -107,7 +122,9 @@ function resolveTrial(
     id,
     run: runName(words, id),
     settings,
+    command: ['run'],
     set: assignmentsOf(run),
+    after,
     dataset: run.dataset,
     metric: run.train.metric,
     epochs: run.train.epochs,
@@ -118,14 +135,22 @@ function resolveTrial(
 
 function resolveSettings(
   { base, origin }: SweepFile,
-  settings: Settings,
-  options: ConfigOptions,
-  catalogue: Catalogue,
-): ResolvedRun {
+  { settings, options, catalogue, pretrainings, folder }: Point,
+): { run: ResolvedRun; after: string[] } {
   const axes: Layer = { values: empty(), origin };
   for (const [key, value] of Object.entries(settings)) assign(axes.values, key.split('.'), value);
+  let after: string[] = [];
+  const layers = [base, axes].map((layer) => {
+    const encoder = (layer.values.run as Settings | undefined)?.encoder;
+    const found = dereference(encoder, pretrainings, folder, layer.origin('run.encoder'));
+    if (!found.after.length) return layer;
+    after = found.after;
+    const run = { ...(layer.values.run as Settings), encoder: `roberta:${found.value}` };
+    return { ...layer, values: { ...layer.values, run } };
+  });
   try {
-    return resolveRun(options, catalogue, [base, axes]);
+    const run = resolveRun(options, catalogue, layers);
+    return { run, after: run.encoder ? after : [] };
   } catch (error) {
     if (!(error instanceof UsageError)) throw error;
     throw new UsageError(`${messageOf(error)} (in the trial ${settingsAsText(settings)})`, { cause: error });

@@ -39,11 +39,11 @@ export function remoteExecutor(
       return width;
     },
     async advance(trial, until, report) {
-      const { id, run, set, metric } = trial;
+      const { id, run, command, set, metric } = trial;
       const data: TrialWork = {
         runs: dirname(path),
         sweep: basename(path),
-        task: { run, set, metric },
+        task: { run, command, set, metric },
         until,
         artifacts,
       };

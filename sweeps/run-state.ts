@@ -31,9 +31,9 @@ export async function readRun(
   const result = existsSync(join(folder, 'result.json'))
     ? await readJson<RunResult>(join(folder, 'result.json'))
     : undefined;
-  const scores = records.map(({ valid }) => valid[metric]);
+  const scores = records.map(({ valid }) => valid[metric]).filter((score) => score !== undefined);
   // A baseline has no epochs.
-  if (!scores.length && result) scores.push(result.valid[metric]);
+  if (!records.length && result) scores.push(result.valid[metric]);
   return {
     begun: existsSync(join(folder, 'config.yaml')),
     epochs: records.length,

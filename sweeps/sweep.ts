@@ -52,6 +52,7 @@ export class Sweep {
   readonly #executor: Executor;
   #onChange: (row: TrialRow) => void = () => {};
   readonly #prepared = new Map<string, Promise<void>>();
+  readonly #pretrained = new Map<TrialRow, Promise<void>>();
   #saving?: Promise<void>;
   #unsaved = false;
 
@@ -81,7 +82,9 @@ export class Sweep {
     try {
       await alone(this.folder, async () => {
         for (const row of this.rows) await this.#refresh(row);
-        await settle(fieldsOf(this.plan.trials).map((field) => this.#runField(field)));
+        const encoders = this.rows.filter(({ trial }) => trial.command[0] === 'pretrain');
+        const fields = fieldsOf(this.plan.trials).map((field) => this.#runField(field));
+        await settle([...encoders.map((row) => this.#pretrain(row)), ...fields]);
         await this.#save();
       });
     } finally {
@@ -130,12 +133,32 @@ export class Sweep {
     if (row.status === 'failed') return;
     row.until = until;
     if (hasReached(row.state, until)) return;
+    if (!(await this.#isPrepared(row))) return;
     const ready = await this.#inputs(row.trial.inputs);
     try {
       await this.#attempt(row, until, ready);
     } finally {
       ready();
     }
+  }
+
+  /** Waits for the encoders that a trial needs. False where one could not be made: the trial has failed with it. */
+  async #isPrepared(row: TrialRow): Promise<boolean> {
+    const needed = this.rows.filter(({ trial }) => row.trial.after.includes(trial.id));
+    for (const before of needed) {
+      await this.#pretrain(before);
+      if (before.status !== 'failed') continue;
+      const name = before.trial.settings.pretrain;
+      this.#set(row, { status: 'failed', error: `pretraining ${name} failed: ${before.error}` });
+      return false;
+    }
+    return true;
+  }
+
+  #pretrain(row: TrialRow): Promise<void> {
+    const work = this.#pretrained.get(row) ?? this.#advance(row, undefined);
+    this.#pretrained.set(row, work);
+    return work;
   }
 
   async #attempt(row: TrialRow, until: number | undefined, ready: () => void): Promise<void> {

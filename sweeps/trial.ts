@@ -6,7 +6,7 @@ import { runCommand } from './process.ts';
 import { hasReached, type RunState, readRun } from './run-state.ts';
 
 /** What carrying out a trial needs to know of it. */
-export type TrialTask = Pick<Trial, 'run' | 'set' | 'metric'>;
+export type TrialTask = Pick<Trial, 'run' | 'command' | 'set' | 'metric'>;
 
 export interface TrialWatch {
   signal: AbortSignal;
@@ -22,7 +22,7 @@ export interface TrialWatch {
  * @throws Cancelled, leaving a checkpoint; UserError with the run's own error
  */
 export async function runTrial(
-  { run, set, metric }: TrialTask,
+  { run, command, set, metric }: TrialTask,
   folder: string,
   until: number | undefined,
   { signal, threads, onState }: TrialWatch,
@@ -31,12 +31,12 @@ export async function runTrial(
   if (hasReached(before, until)) return;
   onState(before);
   const recipe = existsSync(join(folder, 'config.yaml'))
-    ? ['--resume', folder]
-    : ['--folder', folder, ...set.flatMap((assignment) => ['--set', assignment])];
+    ? [command[0], '--resume', folder]
+    : [...command, '--folder', folder, ...set.flatMap((assignment) => ['--set', assignment])];
   const pause = until === undefined ? [] : ['--pause-after', String(until)];
   const watch = setInterval(() => void readRun(folder, metric).then(onState, () => {}), 1000);
   try {
-    await runCommand(['run', ...recipe, ...pause, '--threads', String(threads)], folder, signal);
+    await runCommand([...recipe, ...pause, '--threads', String(threads)], folder, signal);
   } finally {
     clearInterval(watch);
   }

@@ -1,5 +1,4 @@
 import { existsSync } from 'node:fs';
-import { resolve } from 'node:path';
 import { Cancelled, UserError } from '../common/errors.ts';
 import { ensureWritableFolder, hashJson, readJson } from '../common/files.ts';
 import type { Progress } from '../common/progress.ts';
@@ -39,9 +38,7 @@ export async function runExperiment(options: RunOptions, progress: Progress): Pr
 export async function runExperiment(options: RunOptions, progress: Progress): Promise<RunResult | PausedRun> {
   const started = performance.now();
   const run = await resolveExperiment(options, progress);
-  const given = options.folder === undefined ? undefined : new RunFolder(resolve(options.folder));
-  if (given && existsSync(given.file('config.yaml')))
-    throw new UserError(`${given.shown}: is a run already; go on with it with --resume ${given.shown}`);
+  const given = RunFolder.given(options.folder);
   await ensureWritableFolder(given?.path ?? options.runs);
   const experiment = await openExperiment(run, progress);
   if (options.inputsAsIn !== undefined)

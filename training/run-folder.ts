@@ -36,6 +36,14 @@ export class RunFolder {
     throw new UserError(`${path}: not a run folder (it has no config.yaml)`);
   }
 
+  /** A folder of the caller's choice, where one was given. @throws UserError where it is a run already */
+  static given(path: string | undefined): RunFolder | undefined {
+    if (path === undefined) return undefined;
+    const folder = new RunFolder(resolve(path));
+    if (!existsSync(folder.file('config.yaml'))) return folder;
+    throw new UserError(`${folder.shown}: is a run already; go on with it with --resume ${folder.shown}`);
+  }
+
   /** Makes runs/<time>-<dataset>-<model>-<encoder>-<hash>/. */
   static make(runs: string, words: readonly string[], hash: string): Promise<RunFolder> {
     const time = new Date().toISOString().slice(0, 19).replace(/[:T]/g, '-');

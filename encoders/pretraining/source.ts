@@ -1,4 +1,3 @@
-import { existsSync } from 'node:fs';
 import { copyFile, mkdir } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { UserError } from '../../common/errors.ts';
@@ -16,9 +15,6 @@ import {
 import type { RobertaConfig } from '../roberta-model.ts';
 import { loadTokenizer, type TextTokenizer } from '../tokenizer.ts';
 import { createEncoder, createMissing, type Heads, headShapes } from './heads.ts';
-
-/** Where a run keeps the encoder that it trains, in Hugging Face's layout. */
-export const ENCODER_FOLDER = 'encoder';
 
 /** What a pretraining starts from. */
 export interface Start {
@@ -42,8 +38,6 @@ export function startFromScratch(
 
 /** The folder of the checkpoint that `init` names: a folder, a repository of the hub, or the run of a pretraining. */
 export async function locateStart(init: string): Promise<string> {
-  const ofRun = join(init, ENCODER_FOLDER);
-  if (existsSync(ofRun)) return ofRun;
   const found = await locateCheckpoint(init, 'main');
   if ('advice' in found) throw new UserError(`init ${init}: ${found.advice}`);
   return found.folder;

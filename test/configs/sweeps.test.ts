@@ -3,11 +3,12 @@ import { fileURLToPath } from 'node:url';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { projectCatalogue } from '../../configs/catalogue.ts';
+import { readSweepFile } from '../../sweeps/file.ts';
 import { planSweep } from '../../sweeps/plan.ts';
 
 const folder = fileURLToPath(new URL('../../configs/sweeps/', import.meta.url));
 const plan = async (name: string) =>
-  planSweep(`${folder}${name}`, { set: [] }, await projectCatalogue()).trials;
+  planSweep(readSweepFile(`${folder}${name}`), 'runs/sweep', { set: [] }, await projectCatalogue()).trials;
 
 test('every sweep file that comes with the project can be meant', async () => {
   for (const name of readdirSync(folder)) assert.ok((await plan(name)).length > 1, name);

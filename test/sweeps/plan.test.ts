@@ -6,6 +6,7 @@ import * as assert from 'uvu/assert';
 import { UsageError } from '../../common/errors.ts';
 import { type Catalogue, projectCatalogue } from '../../configs/catalogue.ts';
 import type { ConfigOptions } from '../../configs/options.ts';
+import { readSweepFile } from '../../sweeps/file.ts';
 import { type Plan, planSweep } from '../../sweeps/plan.ts';
 
 const test = suite<{ folder: string; catalogue: Catalogue }>('sweeps/plan');
@@ -20,7 +21,7 @@ type Given = { folder: string; catalogue: Catalogue };
 const plan = ({ folder, catalogue }: Given, text: string, options: Partial<ConfigOptions> = {}): Plan => {
   const path = join(folder, 'my.yaml');
   writeFileSync(path, text);
-  return planSweep(path, { set: [], ...options }, catalogue);
+  return planSweep(readSweepFile(path), join(folder, 'sweep'), { set: [], ...options }, catalogue);
 };
 const settingsOf = ({ trials }: Plan) => trials.map(({ settings }) => settings);
 
@@ -138,6 +139,42 @@ test('settings of the command line are over the file, but not over its axes', (g
   assert.throws(
     () => plan(given, text, { seed: '3' }),
     /seed is an axis of the sweep \(.*my.yaml:2\): leave out --seed/,
+  );
+});
+
+test('encoders that the sweep pretrains come before the trials that use them, by the folders of their runs', (given) => {
+  const pairs = join(given.folder, 'pairs.tsv');
+  writeFileSync(pairs, 'review\tmetadata\n');
+  const { trials } = plan(
+    given,
+    `
+pretrain:
+  mlm: { recipe: blair-mini-mlm, pairs: ${pairs} }
+  both: { recipe: blair-mini, pairs: ${pairs}, init: 'pretrained:mlm', train.epochs: 3 }
+base: { run.model: unisrec }
+grid: { run.encoder: [lsa, 'pretrained:both'], seed: [1, 2] }
+`,
+  );
+  const [mlm, both, ...rest] = trials;
+  const place = (run: string) => join(given.folder, 'sweep', run);
+  assert.equal(mlm.command, ['pretrain', 'blair-mini-mlm']);
+  assert.equal(both.command, ['pretrain', 'blair-mini']);
+  assert.equal([mlm.after, both.after], [[], [mlm.id]]);
+  assert.ok(both.set.includes(`init=${JSON.stringify(place(mlm.run))}`));
+  assert.ok(both.set.includes('train.epochs=3'));
+  assert.equal(
+    rest.map(({ after }) => after),
+    [[], [], [both.id], [both.id]],
+  );
+  assert.ok(rest[2].set.includes(`run.encoder=${JSON.stringify(`roberta:${place(both.run)}`)}`));
+  assert.is(rest[2].settings['run.encoder'], 'pretrained:both');
+  assert.throws(
+    () => plan(given, "base: { run.model: unisrec }\ngrid: { run.encoder: ['pretrained:blairr'] }\n"),
+    /unknown pretraining 'blairr' \(from .*my\.yaml:2\)/,
+  );
+  assert.throws(
+    () => plan(given, `pretrain:\n  x: { pairs: ${pairs}, train.epoch: 3 }\ngrid: { seed: [1] }\n`),
+    /pretrain\.x \(.*my\.yaml:2\): unknown key 'train\.epoch'.*did you mean 'train\.epochs'/,
   );
 });
 

@@ -22,7 +22,9 @@ const trials = (count: number, change: (i: number) => Partial<Trial> = () => ({}
     id: `t${i}`,
     run: `run-${i}`,
     settings: { 'model.layers': i },
+    command: ['run'],
     set: [],
+    after: [],
     dataset: 'd',
     metric: 'ndcg@10',
     epochs: EPOCHS,
@@ -192,6 +194,39 @@ test('trials that share inputs wait for the first of them to have them, or to fa
   release();
   await running;
   assert.equal(statuses(folder), ['done', 'failed', 'done', 'done', 'done', 'done']);
+});
+
+test('trials wait for the encoders that the sweep pretrains, and fail with them', async ({
+  folder: root,
+}) => {
+  const folder = join(root, 'pretrained');
+  const encoder = (i: number, after: string[]): Partial<Trial> => ({
+    command: ['pretrain'],
+    settings: { pretrain: `e${i}` },
+    metric: '',
+    dataset: '',
+    after,
+  });
+  // t1 starts from t0; t3 uses t1, t4 uses t2, t5 uses neither.
+  const changes = [
+    encoder(0, []),
+    encoder(1, ['t0']),
+    encoder(2, []),
+    { after: ['t1'] },
+    { after: ['t2'] },
+    {},
+  ];
+  const ended: string[] = [];
+  const before = (trial: Trial, epoch: number) => {
+    if (trial.id === 't2') throw new UserError('no such pairs');
+    if (epoch === 1) for (const id of trial.after) assert.ok(ended.includes(id), `${trial.id} before ${id}`);
+    if (epoch === EPOCHS) ended.push(trial.id);
+  };
+  const list = trials(6, (i) => changes[i]);
+  const sweep = new Sweep(planOf(list), folder, madeUp(folder, { count: 6, before }));
+  await sweep.run(() => {});
+  assert.equal(statuses(folder), ['done', 'done', 'failed', 'done', 'failed', 'done']);
+  assert.is(sweep.rows[4].error, 'pretraining e2 failed: no such pairs');
 });
 
 test('a folder is one sweep at a time; a lock left by a dead process is none', async ({ folder: root }) => {

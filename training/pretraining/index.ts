@@ -9,7 +9,6 @@ import { type Heads, headShapes } from '../../encoders/pretraining/heads.ts';
 import { rowsWithin } from '../../encoders/pretraining/parts.ts';
 import {
   beginEncoderFolder,
-  ENCODER_FOLDER,
   locateStart,
   type Start,
   saveEncoder,
@@ -17,7 +16,7 @@ import {
   startFromScratch,
 } from '../../encoders/pretraining/source.ts';
 import type { StepOptions } from '../../encoders/pretraining/step.ts';
-import { readRobertaConfig, readRobertaWeights } from '../../encoders/roberta-files.ts';
+import { ENCODER_FOLDER, readRobertaConfig, readRobertaWeights } from '../../encoders/roberta-files.ts';
 import { longestText, type RobertaConfig } from '../../encoders/roberta-model.ts';
 import { loadTokenizer, makeTokenizer } from '../../encoders/tokenizer.ts';
 import { openDevice } from '../../engine/index.ts';
@@ -58,7 +57,8 @@ export async function runPretraining(
 ): Promise<PretrainingResult> {
   const started = performance.now();
   const { settings, yaml } = resolvePretraining(options);
-  await ensureWritableFolder(options.runs);
+  const given = RunFolder.given(options.folder);
+  await ensureWritableFolder(given?.path ?? options.runs);
   const hash = await hashFile(settings.pairs);
   if (settings.init !== 'scratch')
     await download(
@@ -73,7 +73,7 @@ export async function runPretraining(
     basename(settings.pairs).replace(/\..*/, ''),
     options.recipe ?? basename(settings.init),
   ];
-  const folder = await RunFolder.make(options.runs, words, hashJson(settings));
+  const folder = given ?? (await RunFolder.make(options.runs, words, hashJson(settings)));
   await folder.begin(
     yaml,
     { pairs: { file: settings.pairs, sha256: hash, ...read.report } },
@@ -101,6 +101,7 @@ export async function resumePretraining(
   await folder.claim();
   const { settings } = resolvePretraining({
     set: [],
+    threads: options.threads,
     config: folder.file('config.yaml'),
     runs: options.runs,
   });

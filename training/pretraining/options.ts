@@ -21,6 +21,8 @@ export interface PretrainingOptions {
   threads?: string;
   /** Folder that run folders are made in. */
   runs: string;
+  /** The run folder itself, in place of one made in `runs`. */
+  folder?: string;
   /** A run folder to go on with. */
   resume?: string;
 }
