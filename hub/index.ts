@@ -2,6 +2,7 @@ import { mkdir, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import { formatBytes } from '../common/bytes.ts';
 import { UserError } from '../common/errors.ts';
+import { explainFileError } from '../common/files.ts';
 import type { Progress } from '../common/progress.ts';
 import { type HubAccess, hubAccess, hubIsOffline } from './access.ts';
 import { downloadBlob, type Wanted } from './blob.ts';
@@ -111,7 +112,9 @@ function announcement(needs: readonly HubNeed[], missing: readonly Planned[]): s
 
 async function requireSpace(missing: readonly Planned[]): Promise<void> {
   const cache = hubCache();
-  await mkdir(cache, { recursive: true });
+  await mkdir(cache, { recursive: true }).catch((error) => {
+    throw explainFileError(error, cache);
+  });
   const { bavail, bsize } = await statfs(cache);
   const total = missing.reduce((sum, { file }) => sum + file.size, 0);
   if (total > bavail * bsize)
