@@ -20,7 +20,7 @@ export interface HubRepo {
  */
 export function hubCache(): string {
   const { HF_HUB_CACHE, HUGGINGFACE_HUB_CACHE } = process.env;
-  return expandHome(HF_HUB_CACHE ?? HUGGINGFACE_HUB_CACHE ?? join(hubHome(), 'hub'));
+  return expandHome(HF_HUB_CACHE || HUGGINGFACE_HUB_CACHE || join(hubHome(), 'hub'));
 }
 
 /** Where a repository lies in the cache. */

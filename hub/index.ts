@@ -55,6 +55,7 @@ export async function download(
   if (!needs.length) return [];
   if (hubIsOffline()) throw new UserError(`HF_HUB_OFFLINE is set: nothing is downloaded.\n${advice}`);
   const client = new HubClient(access(), progress);
+  let begun = false;
   try {
     const planned: Planned[] = [];
     for (const need of needs) planned.push(...(await plan(need, client)));
@@ -63,13 +64,15 @@ export async function download(
     if (missing.length) progress.note(announcement(needs, missing));
     if (dryRun) return done;
     await requireSpace(missing);
+    begun = missing.length > 0;
     for (const file of missing) await downloadBlob(client, file, progress);
     for (const { blob, link, file } of planned) if (!hasSize(link, file.size)) await linkBlob(blob, link);
     for (const { repo, commit } of planned) await writeRef(repo, commit);
     return done;
   } catch (error) {
     if (!(error instanceof HubUnreachable)) throw error;
-    throw new UserError(`${error.message}. What was downloaded before is kept.\n${advice}`, { cause: error });
+    const kept = begun ? ' What was downloaded before is kept.' : '';
+    throw new UserError(`${error.message}.${kept}\n${advice}`, { cause: error });
   }
 }
 
