@@ -4,6 +4,7 @@ export { UserError } from './common/errors.ts';
 export { hashJson } from './common/files.ts';
 export type { Progress } from './common/progress.ts';
 export { type Random, seeded } from './common/random.ts';
+export type { Texts } from './common/texts.ts';
 export { type DatasetDefinition, defineDataset, type Interaction } from './data/index.ts';
 export {
   defineEncoder,

@@ -1,11 +1,13 @@
 import type { CommandModule } from 'yargs';
+import { writeFileAtomic } from '../common/files.ts';
 import type { ConfigOptions } from '../configs/options.ts';
 import type { Manifest } from '../data/dataset.ts';
+import { histogramsAsSvg } from '../data/histogram.ts';
 import type { DatasetSummary } from '../data/inspect.ts';
 import { download } from './download.ts';
 import { exportCommand } from './export.ts';
 import { job } from './job.ts';
-import { configOptions, configurationOf, outputOptions } from './options.ts';
+import { configOptions, configurationOf, outputOptions, text } from './options.ts';
 import { printResult } from './output.ts';
 import { describeOwn, type OwnArguments, ownOptions } from './own.ts';
 import { pairs } from './pairs.ts';
@@ -39,12 +41,18 @@ const prepare: CommandModule<object, PrepareArguments> = {
   },
 };
 
-const inspect: CommandModule<object, Arguments> = {
+const inspect: CommandModule<object, Arguments & { svg?: string }> = {
   command: 'inspect',
-  describe: 'look at a prepared dataset: histories, texts, cold items, examples',
-  builder: (yargs) => yargs.options({ ...configOptions, ...outputOptions }) as never,
-  async handler({ json, quiet, ...rest }) {
+  describe: 'look at a prepared dataset: statistics, histories, popularity, texts, leaks, examples',
+  builder: (yargs) =>
+    yargs.options({
+      ...configOptions,
+      svg: text('write the histograms to this file'),
+      ...outputOptions,
+    }) as never,
+  async handler({ json, quiet, svg, ...rest }) {
     const summary = (await job(jobs, 'summariseDataset', configurationOf(rest), quiet)) as DatasetSummary;
+    if (svg !== undefined) await writeFileAtomic(svg, histogramsAsSvg(summary.name, summary.histograms));
     printResult(summary, json, () => summaryAsText(summary));
   },
 };

@@ -6,12 +6,12 @@ import { resolveData, resolveEncoding, resolvePairs } from '../configs/parts.ts'
 import { loadPluginsOf } from '../configs/plugins.ts';
 import { type Exported, type ExportFormat, exportDataset } from '../data/export.ts';
 import {
-  type Dataset,
   filesOnHub,
   inspectDataset,
   loadDataset,
   type Manifest,
   missingFiles,
+  prepareDataset as prepare,
   resolveSource,
 } from '../data/index.ts';
 import type { PairsReport } from '../data/pairs/index.ts';
@@ -24,12 +24,14 @@ import type { EncodeRequest, EncodeResult } from './encode.ts';
 
 /** `rec data prepare`. */
 export async function prepareDataset(options: ConfigOptions, progress: Progress): Promise<Manifest> {
-  return (await load(options, progress)).manifest;
+  const { source, data, seed } = await sourceOf(options, progress);
+  return (await prepare(source, data, { progress, seed })).manifest;
 }
 
 /** `rec data inspect`. */
 export async function summariseDataset(options: ConfigOptions, progress: Progress) {
-  return inspectDataset(await load(options, progress));
+  const { source, data, seed } = await sourceOf(options, progress);
+  return inspectDataset(await loadDataset(source, data, { progress, seed }));
 }
 
 /** `rec data download`. */
@@ -108,12 +110,13 @@ export async function encodeItems(
   };
 }
 
-async function load(options: ConfigOptions, progress: Progress): Promise<Dataset> {
+/** A dataset whose files are at hand, downloaded where they were not. */
+async function sourceOf(options: ConfigOptions, progress: Progress) {
   await loadPluginsOf(options);
   const { dataset, data, seed } = resolveData(options);
   const source = resolveSource(dataset);
   await download([await missingFiles(source)], progress);
-  return loadDataset(source, data, { progress, seed });
+  return { source, data, seed };
 }
 
 /** `rec data pairs`. */

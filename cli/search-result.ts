@@ -10,7 +10,6 @@ const percent = (value: number | undefined) => (value === undefined ? '' : (100 
 /** A search's result for people; figures in percent, as the paper's. */
 export function searchAsText(result: SearchResult): string {
   const { counts, meanLength, gains, domains, seconds } = result;
-  const dataset = `${result.dataset}${result.synthetic ? ' (synthetic)' : ''}`;
   const names = Object.keys(result.overQueries).filter((name) => /^(ndcg|recall|mrr)@/.test(name));
   const row = (label: string, queries: number, metrics: SearchResult['overQueries']) => [
     label,
@@ -19,7 +18,7 @@ export function searchAsText(result: SearchResult): string {
   ];
   const total = domains.reduce((sum, { queries }) => sum + queries, 0);
   return [
-    `${result.method} on ${dataset}: ${formatNumber(total)} queries (${formatNumber(Math.round(meanLength.query))} characters on average), pool of ${formatNumber(counts.items)} items (${formatNumber(Math.round(meanLength.item))} characters)`,
+    `${result.method} on ${result.dataset}: ${formatNumber(total)} queries (${formatNumber(Math.round(meanLength.query))} characters on average), pool of ${formatNumber(counts.items)} items (${formatNumber(Math.round(meanLength.item))} characters)`,
     `gains: ${Object.entries(gains)
       .map(([label, gain]) => `${label} ${gain}`)
       .join(', ')}; figures in percent`,

@@ -17,6 +17,7 @@ import {
   userLayers,
 } from './options.ts';
 import { resolve } from './resolve.ts';
+import { trackingSettings } from './tracking-settings.ts';
 import { lossSettings, trainSettings } from './train-settings.ts';
 import { type Layer, only, type Values } from './values.ts';
 import { configAsYaml } from './write.ts';
@@ -26,6 +27,7 @@ const shared = z.strictObject({
   train: trainSettings,
   loss: lossSettings,
   eval: evalSettings,
+  tracking: trackingSettings,
   ...computeSettings,
 });
 

@@ -55,10 +55,10 @@ export async function writePrepared(
 }
 
 /**
- * Reads a prepared dataset back; undefined where there is none. Texts stay on disk.
+ * Makes sure that a prepared dataset is whole; undefined where there is none.
  * @throws UserError where it is damaged, of another format, or does not belong to `hash`.
  */
-export async function readPrepared(folder: string, hash: string): Promise<Dataset | undefined> {
+export async function checkPrepared(folder: string, hash: string): Promise<Manifest | undefined> {
   if (!existsSync(folder)) return undefined;
   const seal = await readJson<Seal>(join(folder, 'seal.json'));
   if (seal.formatVersion !== formatVersion) throw new UserError(`${folder}: of format ${seal.formatVersion}`);
@@ -67,6 +67,11 @@ export async function readPrepared(folder: string, hash: string): Promise<Datase
       throw new UserError(`${join(folder, file)}: its bytes have changed`);
   const manifest = await readJson<Manifest>(join(folder, 'manifest.json'));
   if (manifest.hash !== hash) throw new UserError(`${folder}: holds the dataset ${manifest.hash}`);
+  return manifest;
+}
+
+/** Reads a prepared dataset that is whole. Texts stay on disk. */
+export async function readPrepared(folder: string, manifest: Manifest): Promise<Dataset> {
   const arrays = await readSafetensors(join(folder, 'arrays.safetensors'));
   const array = (name: string): Int32Array => requireTensor(arrays, name).data as Int32Array;
   const rows = (split: SplitName): Rows => ({
@@ -92,14 +97,14 @@ export async function readPrepared(folder: string, hash: string): Promise<Datase
   };
 }
 
-/** Like readPrepared, but a dataset that cannot be trusted is removed and counts as none; `complain` is told why. */
-export async function readIntact(
+/** Like checkPrepared, but a dataset that cannot be trusted is removed and counts as none; `complain` is told why. */
+export async function findIntact(
   folder: string,
   hash: string,
   complain: (reason: string) => void,
-): Promise<Dataset | undefined> {
+): Promise<Manifest | undefined> {
   try {
-    return await readPrepared(folder, hash);
+    return await checkPrepared(folder, hash);
   } catch (error) {
     complain(messageOf(error));
     await rm(folder, { recursive: true, force: true });

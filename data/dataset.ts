@@ -54,7 +54,21 @@ export interface Manifest {
   steps: { rule: string; unit: string; in: number; out: number; note?: string }[];
   /** Rows that could not be read: how many, why, and the first ones with their line numbers. */
   bad: { file: string; reason: string; count: number; lines: number[] }[];
+  /** When the interactions of each split were; undefined for rows that bring their histories. */
+  times?: SplitTimes;
   /** The order of interactions with equal timestamps, by name ('file order'). */
   ties: string;
   counts: { users: number; items: number; interactions: number; train: number; valid: number; test: number };
+}
+
+/** When interactions were, and what of a split does not follow their order. */
+export interface SplitTimes {
+  /** The first and the last of each split, ms since 1970; null where a split has none. */
+  train: [number, number] | null;
+  valid: [number, number] | null;
+  test: [number, number] | null;
+  /** Train interactions that are not before the first valid one of anybody: what a timestamp split rules out. */
+  trainAfterValid: number;
+  /** Users with a train interaction after one of their own that is valid or test, or a valid one after a test one. */
+  usersOutOfOrder: number;
 }

@@ -47,7 +47,11 @@ export async function missingOf(source: DatasetSource): Promise<HubNeed | undefi
  */
 export function filesOnHub(name: string, others?: readonly string[]): HubNeed {
   const source = /^[\w-][\w.-]*\/[\w.-]+$/.test(name) ? { name, hub: name } : resolveSource(name);
-  if (!source.hub) throw new UsageError(`dataset '${name}' is not on the hub: there is nothing to download.`);
+  if (!source.hub) {
+    const named = Object.values(source.files ?? {}).flat();
+    const advice = named.length ? missingMessage(source, named) : 'There is nothing to download.';
+    throw new UsageError(`dataset '${name}' is not on the hub. ${advice}`);
+  }
   const files = others ?? Object.values(source.files ?? {}).flat();
   if (!files.length)
     throw new UsageError(`which files of ${name}? Name them with --file, '*' for any part of a name.`);

@@ -3,7 +3,7 @@ import { basename, join } from 'node:path';
 import { UserError } from '../common/errors.ts';
 import { cacheFolder, explainFileError, hashFile } from '../common/files.ts';
 import type { Progress } from '../common/progress.ts';
-import { datasetHash, readIntact, readPrepared, removeAbandoned, writePrepared } from './cache.ts';
+import { datasetHash, findIntact, readPrepared, removeAbandoned, writePrepared } from './cache.ts';
 import { Database } from './database.ts';
 import type { Dataset, FeatureFile, Manifest } from './dataset.ts';
 import { layoutOf } from './layouts.ts';
@@ -27,17 +27,37 @@ export interface LoadContext {
   seed: number;
 }
 
-/**
- * The prepared dataset of a source: from the cache where the same sources and settings were prepared before, else
- * read, prepared and cached. A damaged cache entry is noted and replaced.
- * @throws UserError for files that are missing, damaged, or hold nothing to learn from; UsageError for settings that
- * the source cannot follow.
- */
+/** Loads the prepared dataset of a source; see prepareDataset. */
 export async function loadDataset(
   source: DatasetSource,
   settings: DataSettings,
-  { progress, seed }: LoadContext,
+  context: LoadContext,
 ): Promise<Dataset> {
+  const { folder, manifest, featurePath } = await prepareDataset(source, settings, context);
+  const dataset = await readPrepared(folder, manifest);
+  if (featurePath) dataset.featureFile = await describeFeatures(featurePath, dataset.itemCount);
+  return dataset;
+}
+
+/** A prepared dataset on disk. */
+export interface PreparedDataset {
+  folder: string;
+  manifest: Manifest;
+  /** A ready-made text matrix beside the data. */
+  featurePath?: string;
+}
+
+/**
+ * The prepared dataset of a source, which is not loaded: from the cache where the same sources and settings were
+ * prepared before, else read, prepared and cached. A damaged cache entry is noted and replaced.
+ * @throws UserError for files that are missing, damaged, or hold nothing to learn from; UsageError for settings that
+ * the source cannot follow.
+ */
+export async function prepareDataset(
+  source: DatasetSource,
+  settings: DataSettings,
+  { progress, seed }: LoadContext,
+): Promise<PreparedDataset> {
   const layout = await layoutOf(source, progress);
   for (const note of layout.notes ?? []) progress.note(note);
   const sources = await describeFiles(layout.paths, progress);
@@ -50,17 +70,22 @@ export async function loadDataset(
     seed: settings.ties === 'random' ? seed : undefined,
   });
   const folder = cacheFolder('datasets', `${fileName(source.name)}-${hash.slice(0, 12)}`);
-  const cached = await readIntact(folder, hash, (reason) =>
+  let manifest = await findIntact(folder, hash, (reason) =>
     progress.note(`the prepared dataset is made again, as the cached one cannot be used: ${reason}`),
   );
-  if (!cached)
-    await writePrepared(folder, (temporary) =>
-      build(temporary, { name: source.name, layout, settings, seed, hash, sources, progress }),
-    );
-  const dataset = cached ?? ((await readPrepared(folder, hash)) as Dataset);
-  dataset.manifest.sources = sources;
-  if (layout.featurePath) dataset.featureFile = await describeFeatures(layout.featurePath, dataset.itemCount);
-  return dataset;
+  if (!manifest)
+    await writePrepared(folder, async (temporary) => {
+      manifest = await build(temporary, {
+        name: source.name,
+        layout,
+        settings,
+        seed,
+        hash,
+        sources,
+        progress,
+      });
+    });
+  return { folder, manifest: { ...manifest!, sources }, featurePath: layout.featurePath };
 }
 
 interface Order {
@@ -74,13 +99,13 @@ interface Order {
 }
 
 /** Prepares a dataset into a folder. */
-async function build(folder: string, order: Order): Promise<void> {
+async function build(folder: string, order: Order): Promise<Manifest> {
   const { name, layout, settings, seed, hash, sources, progress } = order;
   const { memoryGB, tempFolder, ...deciding } = settings;
   const spillFolder = join(tempFolder ?? folder, `spill-${basename(folder)}`);
   if (tempFolder) await removeAbandoned(tempFolder);
   const bad = new BadRows(settings.strict);
-  const { steps, ties, counts } = await Database.with(
+  const { steps, ties, times, counts } = await Database.with(
     { memoryGB, spillFolder, progress },
     async (database) => {
       const reading = await layout.read(settings, bad, progress);
@@ -91,7 +116,7 @@ async function build(folder: string, order: Order): Promise<void> {
     progress.warning(
       `${bad.total} rows could not be read; the manifest says which (data.strict=true fails on them)`,
     );
-  await sealStore(folder, {
+  const manifest: Manifest = {
     name,
     synthetic: layout.synthetic === true,
     layout: layout.name,
@@ -101,8 +126,11 @@ async function build(folder: string, order: Order): Promise<void> {
     steps,
     bad: bad.list(),
     ties,
+    ...(times && { times }),
     counts,
-  });
+  };
+  await sealStore(folder, manifest);
+  return manifest;
 }
 
 async function describeFiles(paths: readonly string[], progress: Progress): Promise<Manifest['sources']> {

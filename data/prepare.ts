@@ -47,6 +47,7 @@ async function prepareInteractions(reading: InteractionReading, context: Prepare
   if (reading.candidates) await database.list('listed', reading.candidates);
   const counts = await arrange(rules, reading.candidates !== undefined);
   await requireRows(counts, database, settings);
+  const times = await rules.times();
   progress.end();
   await writeStore(context.folder, { ...counts, pool: counts.interactions }, async (writer) => {
     await writeRows(database, writer, counts.interactions, progress);
@@ -57,7 +58,7 @@ async function prepareInteractions(reading: InteractionReading, context: Prepare
     if (items) steps.add('items with a text', 'items', counts.items, withText);
   });
   const ties = settings.ties === 'random' ? 'random order' : 'file order';
-  return { steps: steps.list, ties, counts };
+  return { steps: steps.list, ties, times, counts };
 }
 
 /**

@@ -1,4 +1,5 @@
 import type { SqlEngine } from './database.ts';
+import type { SplitTimes } from './dataset.ts';
 import type { DataSettings } from './settings.ts';
 import { splitNames } from './table.ts';
 
@@ -208,6 +209,27 @@ export class Rules {
       'SELECT (SELECT count(*) FROM row_users), (SELECT count(*) FROM candidates)',
     );
     return { users, items, interactions, train, valid, test };
+  }
+
+  /** When the interactions of each split were. */
+  async times(): Promise<SplitTimes> {
+    const spans: ([number, number] | null)[] = [];
+    for (const split of splitNames.keys()) {
+      const [first, last] = await this.#sql.numbers(
+        `SELECT min(time), max(time) FROM interactions WHERE split = ${split}`,
+      );
+      spans.push(Number.isNaN(first) ? null : [first, last]);
+    }
+    const [train, valid, test] = spans;
+    const [trainAfterValid] = valid
+      ? await this.#sql.numbers(`SELECT count(*) FROM interactions WHERE split = 0 AND time >= ${valid[0]}`)
+      : [0];
+    const [usersOutOfOrder] = await this.#sql.numbers(`
+      SELECT count(*) FROM (
+        SELECT user_id FROM interactions GROUP BY user_id
+        HAVING max(CASE split WHEN 0 THEN time END) > min(CASE WHEN split > 0 THEN time END)
+          OR max(CASE split WHEN 1 THEN time END) > min(CASE split WHEN 2 THEN time END)) AS out_of_order`);
+    return { train, valid, test, trainAfterValid, usersOutOfOrder };
   }
 
   /** Interactions left so far. */

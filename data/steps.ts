@@ -9,6 +9,7 @@ import type { BadRows } from './table.ts';
 export interface Prepared {
   steps: Manifest['steps'];
   ties: string;
+  times?: Manifest['times'];
   counts: Manifest['counts'];
 }
 

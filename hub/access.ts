@@ -37,7 +37,7 @@ export function hubAccess(): HubAccess {
 /** The folder of everything that belongs to the hub: cache and token. */
 export function hubHome(): string {
   const { HF_HOME, XDG_CACHE_HOME } = process.env;
-  return expandHome(HF_HOME ?? join(XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'huggingface'));
+  return expandHome(HF_HOME || join(XDG_CACHE_HOME || join(homedir(), '.cache'), 'huggingface'));
 }
 
 export function expandHome(path: string): string {
@@ -45,7 +45,7 @@ export function expandHome(path: string): string {
 }
 
 function storedToken(): string | undefined {
-  const path = expandHome(process.env.HF_TOKEN_PATH ?? join(hubHome(), 'token'));
+  const path = expandHome(process.env.HF_TOKEN_PATH || join(hubHome(), 'token'));
   try {
     return readFileSync(path, 'utf8').trim() || undefined;
   } catch {

@@ -20,7 +20,7 @@ export interface HubRepo {
  */
 export function hubCache(): string {
   const { HF_HUB_CACHE, HUGGINGFACE_HUB_CACHE } = process.env;
-  return expandHome(HF_HUB_CACHE ?? HUGGINGFACE_HUB_CACHE ?? join(hubHome(), 'hub'));
+  return expandHome(HF_HUB_CACHE || HUGGINGFACE_HUB_CACHE || join(hubHome(), 'hub'));
 }
 
 /** Where a repository lies in the cache. */
@@ -43,7 +43,7 @@ export async function cachedFile(repo: HubRepo, file: string): Promise<string | 
 
 /** True for a file that is there with this size, behind a link or not. */
 export function hasSize(path: string, size: number): boolean {
-  return statSync(path, { throwIfNoEntry: false })?.size === size;
+  return existsSync(path) && statSync(path).size === size;
 }
 
 /** Makes a blob visible in a snapshot, by a relative link as Python makes it, or by a copy where links are refused. */

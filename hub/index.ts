@@ -2,6 +2,7 @@ import { mkdir, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import { formatBytes } from '../common/bytes.ts';
 import { UserError } from '../common/errors.ts';
+import { explainFileError } from '../common/files.ts';
 import type { Progress } from '../common/progress.ts';
 import { type HubAccess, hubAccess, hubIsOffline } from './access.ts';
 import { downloadBlob, type Wanted } from './blob.ts';
@@ -54,6 +55,7 @@ export async function download(
   if (!needs.length) return [];
   if (hubIsOffline()) throw new UserError(`HF_HUB_OFFLINE is set: nothing is downloaded.\n${advice}`);
   const client = new HubClient(access(), progress);
+  let begun = false;
   try {
     const planned: Planned[] = [];
     for (const need of needs) planned.push(...(await plan(need, client)));
@@ -62,13 +64,15 @@ export async function download(
     if (missing.length) progress.note(announcement(needs, missing));
     if (dryRun) return done;
     await requireSpace(missing);
+    begun = missing.length > 0;
     for (const file of missing) await downloadBlob(client, file, progress);
     for (const { blob, link, file } of planned) if (!hasSize(link, file.size)) await linkBlob(blob, link);
     for (const { repo, commit } of planned) await writeRef(repo, commit);
     return done;
   } catch (error) {
     if (!(error instanceof HubUnreachable)) throw error;
-    throw new UserError(`${error.message}. What was downloaded before is kept.\n${advice}`, { cause: error });
+    const kept = begun ? ' What was downloaded before is kept.' : '';
+    throw new UserError(`${error.message}.${kept}\n${advice}`, { cause: error });
   }
 }
 
@@ -111,7 +115,9 @@ function announcement(needs: readonly HubNeed[], missing: readonly Planned[]): s
 
 async function requireSpace(missing: readonly Planned[]): Promise<void> {
   const cache = hubCache();
-  await mkdir(cache, { recursive: true });
+  await mkdir(cache, { recursive: true }).catch((error) => {
+    throw explainFileError(error, cache);
+  });
   const { bavail, bsize } = await statfs(cache);
   const total = missing.reduce((sum, { file }) => sum + file.size, 0);
   if (total > bavail * bsize)

@@ -53,7 +53,7 @@ export class Requests {
 
   #refused(repo: HubRepo, response: Response) {
     this.#reached = true;
-    void response.body?.cancel();
+    void response.body?.cancel().catch(() => {});
     const wait = secondsOf(response.headers.get('retry-after'));
     const passing = response.status === 408 || response.status === 429 || response.status >= 500;
     return {
@@ -95,7 +95,7 @@ class Watch {
       } catch (reason) {
         this.#controller.abort(reason);
       }
-    }, 100);
+    }, 100).unref();
   }
 
   get signal(): AbortSignal {

@@ -105,7 +105,6 @@ async function read(
     );
   return {
     ...fixed,
-    synthetic: source.synthetic === true,
     settings: source.drawn ? { ...settings, seed } : {},
     steps,
     bad: bad.list(),

@@ -12,7 +12,6 @@ import { writeQrels, writeRun } from './trec-files.ts';
 /** What `rec search run` reports. */
 export interface SearchResult extends Evaluation {
   dataset: string;
-  synthetic: boolean;
   /** 'bm25', 'dense (blair-base)', ... */
   method: string;
   counts: TaskManifest['counts'];
@@ -47,11 +46,10 @@ export async function runSearch(
     const hits = await searcher.search(queries, Math.max(...topk), progress);
     const ranked = queries.map((query, i) => ({ query, hits: hits[i] }));
     const searched = performance.now();
-    const { name, synthetic, hash, settings: _, sources: __, ...shown } = task.manifest;
+    const { name, hash, settings: _, sources: __, ...shown } = task.manifest;
     const folder = await makeFolder(runs, [name, searcher.name], hashJson({ hash, yaml: config.yaml }));
     const result: SearchResult = {
       dataset: name,
-      synthetic,
       method: searcher.name,
       ...shown,
       unanswered: ranked.filter(({ hits }) => !hits.items.length).length,

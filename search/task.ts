@@ -21,7 +21,6 @@ export interface Pool {
 /** How a search task came to be. */
 export interface TaskManifest {
   name: string;
-  synthetic: boolean;
   /** SHA-256 of sources and settings: equal hashes mean equal tasks. */
   hash: string;
   sources: { path: string; bytes: number; sha256: string }[];

@@ -1,8 +1,10 @@
 import { existsSync } from 'node:fs';
+import { basename } from 'node:path';
 import { Cancelled, UserError } from '../common/errors.ts';
 import { ensureWritableFolder, hashJson, readJson } from '../common/files.ts';
 import type { Progress } from '../common/progress.ts';
 import type { RunOptions } from '../configs/options.ts';
+import { leavesOf } from '../configs/values.ts';
 import { rankAll } from '../evaluation/ranking.ts';
 import { loadCheckpoint, loadParameters, saveCheckpoint, saveParameters } from './checkpoint.ts';
 import { environmentOf } from './environment.ts';
@@ -14,6 +16,7 @@ import {
   resolveExperiment,
   type TrainedExperiment,
 } from './experiment.ts';
+import { type Description, MlflowRun } from './mlflow.ts';
 import { courseOf, deviceOf, type RunResult, runResult, withoutEpochs } from './result.ts';
 import { RunFolder } from './run-folder.ts';
 import { Trainer } from './trainer.ts';
@@ -143,9 +146,35 @@ async function carryOut(
   folder: RunFolder,
   session: Session,
 ): Promise<RunResult | PausedRun> {
-  if (experiment.kind === 'trained') return train(experiment, folder, session);
-  const counted = withoutEpochs(COUNTED);
-  const { result, ranks } = await runResult(experiment, counted, session.started, folder.shown);
+  const { tracking } = experiment.run;
+  const mlflow = tracking.mlflow ? new MlflowRun(tracking, folder.path, experiment.progress) : undefined;
+  mlflow?.begin(descriptionOf(experiment, folder));
+  folder.mlflow = mlflow;
+  try {
+    const outcome = await (experiment.kind === 'trained'
+      ? train(experiment, folder, session)
+      : count(experiment, folder, session));
+    if ('paused' in outcome) await mlflow?.end('paused');
+    else await mlflow?.end('FINISHED', outcome.test, outcome.epochs.best);
+    return outcome;
+  } catch (error) {
+    await mlflow?.end(error instanceof Cancelled ? 'KILLED' : 'FAILED');
+    throw error;
+  }
+}
+
+/** What MLflow shows of a run. */
+function descriptionOf({ run, dataset }: Experiment, folder: RunFolder): Description {
+  const { tracking: _where, ...settings } = run.config;
+  return {
+    name: basename(folder.path),
+    params: Object.fromEntries(leavesOf(settings)),
+    tags: { folder: folder.path, dataset: dataset.name, 'dataset hash': dataset.manifest.hash },
+  };
+}
+
+async function count(experiment: Experiment, folder: RunFolder, { started }: Session): Promise<RunResult> {
+  const { result, ranks } = await runResult(experiment, withoutEpochs(COUNTED), started, folder.shown);
   await folder.finish(result, ranks);
   return result;
 }

@@ -10,6 +10,7 @@ import type { EpochRecord, TrainingState } from './checkpoint.ts';
 import { learningCurve } from './curve.ts';
 import type { Environment } from './environment.ts';
 import { EVENTS_FILE, EventsWriter } from './events.ts';
+import type { MlflowRun } from './mlflow.ts';
 import { RANKS_FILE, type TestRanks, writeRanks } from './ranks.ts';
 
 /** Names the process that works on the run; gone when the run is finished. */
@@ -23,6 +24,8 @@ export function runName(words: readonly string[], hash: string): string {
 /** The files of a run: a recipe that repeats it, and what came out. */
 export class RunFolder {
   readonly path: string;
+  /** Where the run is logged besides. */
+  mlflow?: MlflowRun;
   #owner = '';
 
   constructor(path: string) {
@@ -103,12 +106,13 @@ export class RunFolder {
     return relative(process.cwd(), this.path) || this.path;
   }
 
-  /** Adds an epoch's line to metrics.jsonl and its points to the TensorBoard events. */
+  /** Adds an epoch's line to metrics.jsonl and its points to the TensorBoard events, and to MLflow where it is followed there. */
   async addEpoch(record: EpochRecord): Promise<void> {
     await appendFile(this.file('metrics.jsonl'), `${JSON.stringify(record)}\n`);
     const events = new EventsWriter(this.file(EVENTS_FILE));
     writeEvents(events, record);
     events.close();
+    this.mlflow?.epoch(record);
   }
 
   /** The lines of metrics.jsonl; none for a baseline. @throws UserError naming a line that is not JSON */

@@ -1,11 +1,10 @@
 import { join } from 'node:path';
 import { csvHeader, readCsv, requireColumn } from '../../data/readers/csv.ts';
-import { identifier } from '../../data/readers/fields.ts';
 import { readJsonRecords } from '../../data/readers/json.ts';
 import type { Folder } from '../../data/readers/layout.ts';
 import { readHead } from '../../data/readers/lines.ts';
 import type { Query } from '../task.ts';
-import type { Reading, TaskSource } from './source.ts';
+import { itemId, type Reading, type TaskSource } from './source.ts';
 
 /**
  * The files of Amazon-C4, and of ESCI as the paper's authors processed it: a CSV of queries (`qid`, `query`, `item_id`) and
@@ -74,10 +73,4 @@ async function readQueries(path: string, { writer, bad, progress }: Reading): Pr
     };
   });
   for (const query of queries.values()) writer.query(query);
-}
-
-/** An id that can stand in a column of TREC's files; undefined where there is none. */
-export function itemId(value: unknown): string | undefined {
-  const id = identifier(value);
-  return id === undefined || /\s/.test(id) ? undefined : id;
 }

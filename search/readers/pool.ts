@@ -1,7 +1,6 @@
 import { seeded } from '../../common/random.ts';
 import type { Query } from '../task.ts';
-import { itemId } from './official.ts';
-import type { Reading } from './source.ts';
+import { itemId, type Reading } from './source.ts';
 
 /** Calls `use` for every item that there is, the same ones in the same order each time. */
 export type ItemPass = (use: (id: string, text: () => string, domain: string) => void) => Promise<void>;

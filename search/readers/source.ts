@@ -1,4 +1,5 @@
 import type { Progress } from '../../common/progress.ts';
+import { identifier } from '../../data/readers/fields.ts';
 import type { BadRows } from '../../data/table.ts';
 import type { PoolSettings } from '../settings.ts';
 import type { TaskWriter } from '../store.ts';
@@ -23,7 +24,12 @@ export interface TaskSource {
   paths: string[];
   /** True where the pool is drawn here, by the settings; false where the files bring it. */
   drawn: boolean;
-  synthetic?: boolean;
   gains(settings: PoolSettings): TaskManifest['gains'];
   read(reading: Reading): Promise<void>;
+}
+
+/** An id that can stand in a column of TREC's files; undefined where there is none. */
+export function itemId(value: unknown): string | undefined {
+  const id = identifier(value);
+  return id === undefined || /\s/.test(id) ? undefined : id;
 }

@@ -76,7 +76,7 @@ export const encoder = defineEncoder({
       fingerprint: hashJson({ encoder: 'letters', dims }),
       rowsDependOn: 'text',
       async embed(texts, onRows) {
-        await onRows(0, Float32Array.from(texts.flatMap((text) => Array.from({ length: dims }, (_, d) => text.split('abcd'[d % 4]).length))));
+        await onRows(0, Float32Array.from([...texts].flatMap((text) => Array.from({ length: dims }, (_, d) => text.split('abcd'[d % 4]).length))));
       },
       async close() {},
     };

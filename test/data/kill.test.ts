@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { seeded } from '../../common/random.ts';
-import { readPrepared } from '../../data/cache.ts';
+import { checkPrepared, readPrepared } from '../../data/cache.ts';
 import { inFolder, load, spell, writeFiles } from './helpers.ts';
 
 /** One file of plain JavaScript, as 50 processes that each load every module would take minutes. */
@@ -95,8 +95,9 @@ test(`killed ${kills} times at random, preparation leaves no half dataset that l
         const entries = listOf(datasets);
         abandoned = Math.max(abandoned, entries.filter(isTemporary).length);
         for (const entry of entries.filter((name) => !isTemporary(name))) {
-          const read = await readPrepared(join(datasets, entry), whole.manifest.hash);
-          assert.equal(spell(read!, read!.test), spell(whole, whole.test), 'what has its name is whole');
+          const manifest = await checkPrepared(join(datasets, entry), whole.manifest.hash);
+          const read = await readPrepared(join(datasets, entry), manifest!);
+          assert.equal(spell(read, read.test), spell(whole, whole.test), 'what has its name is whole');
           // The next one begins anew.
           if (!finished || i + lanes < kills) await rm(join(datasets, entry), { recursive: true });
         }

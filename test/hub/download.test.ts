@@ -400,6 +400,12 @@ test('offline, and addresses that lead nowhere', async ({ hub }) => {
   assert.equal(await download([undefined], new Progress()), []);
 });
 
+test('a cache that cannot be written is named', async ({ folder }) => {
+  await writeFile(join(folder, 'file'), '');
+  process.env.HF_HOME = join(folder, 'file');
+  assert.match(await failure(), join(folder, 'file', 'hub'));
+});
+
 test('a description that would write elsewhere is refused', async ({ hub }) => {
   for (const twist of [{ path: '../../evil' }, { oid: '../evil', lfs: undefined }]) {
     hub.faults.splice(0, 1, (seen, response) => {

@@ -23,8 +23,8 @@ test.before(async (context) => {
     'train.epochs=3',
     'eval.topk=5,10',
   ];
-  const options = { model: 'sasrec-text', dataset: context.data, set, seed: '5', runs: context.runs };
-  context.run = (await runExperiment(options, new Progress())).run;
+  const options = { model: 'sasrec-text', encoder: 'lsa', dataset: context.data, set, seed: '5' };
+  context.run = (await runExperiment({ ...options, runs: context.runs }, new Progress())).run;
 });
 test.after(({ folder }) => rmSync(folder, { recursive: true }));
 

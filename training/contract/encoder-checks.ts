@@ -1,4 +1,5 @@
 import { Progress } from '../../common/progress.ts';
+import { MadeTexts } from '../../common/texts.ts';
 import type { EncoderDefinition } from '../../encoders/index.ts';
 import type { Check } from './model-checks.ts';
 import { distance, ensure } from './vectors.ts';
@@ -19,7 +20,9 @@ export function encoderChecks(definition: EncoderDefinition): Check[] {
       );
       const values = new Float32Array(wanted.length * dims);
       let next = 0;
-      await encoder.embed(wanted, async (first, block) => {
+      // As a dataset has them: not an array, but texts to be asked for one by one.
+      const given = new MadeTexts(wanted.length, (i) => wanted[i]);
+      await encoder.embed(given, async (first, block) => {
         ensure(first === next, `embed() handed over rows from ${first} on where row ${next} was next`);
         ensure(
           block.length % dims === 0,
