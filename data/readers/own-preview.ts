@@ -41,8 +41,8 @@ export function reviewsAsText(
   format: TimeFormat,
 ): string {
   const lines = rows.slice(0, SHOWN).map(({ user_name, item_name, time, rating }) => {
-    const instant = instantOf(time, format);
-    const when = Number.isNaN(instant) ? 'no time' : new Date(instant).toISOString();
+    const instant = new Date(instantOf(time, format));
+    const when = Number.isNaN(instant.getTime()) ? 'no time' : instant.toISOString();
     return `  user ${user_name}, item ${item_name}, ${when} (${time})${rating === null || rating === undefined ? '' : `, rating ${rating}`}`;
   });
   const unit = format === 'dates' ? 'as dates' : `in ${format} since 1970`;

@@ -171,6 +171,11 @@ test('single rows without a time are counted as bad', () =>
     await writeFiles(folder, { 'r.csv': content });
     const own = { reviews: join(folder, 'r.csv'), columns };
     const { manifest } = await load({ name: 'own', own });
+    await writeFiles(folder, { 'far.csv': rows(',', (ms) => 10 * ms).replace(/,\d+,1\n/, ',1e300,1\n') });
+    assert.match(
+      await failure(load({ name: 'own', own: { ...own, reviews: join(folder, 'far.csv') } }, { kcore: 99 })),
+      'lower data.kcore',
+    );
     assert.equal(
       manifest.bad.map(({ reason, count, lines }) => ({ reason, count, lines })),
       [{ reason: 'timestamp is not a number', count: 2, lines: [62, 63] }],
