@@ -31,8 +31,20 @@ test.after(({ folder }) => rmSync(folder, { recursive: true }));
 
 for (const [method, options] of [
   ['bm25', []],
-  ['dense', ['--set', 'encoder.minCount=1', '--set', 'encoder.dims=8']],
-  ['hybrid', ['--set', 'encoder.minCount=1', '--set', 'encoder.dims=8', '--set', 'hybrid.weight=0.5']],
+  ['dense', ['--encoder', 'lsa', '--set', 'encoder.minCount=1', '--set', 'encoder.dims=8']],
+  [
+    'hybrid',
+    [
+      '--encoder',
+      'lsa',
+      '--set',
+      'encoder.minCount=1',
+      '--set',
+      'encoder.dims=8',
+      '--set',
+      'hybrid.weight=0.5',
+    ],
+  ],
 ] as const) {
   test(`run: ${method}, longer lists than the pool`, async ({ path, runs }) => {
     const args = ['search', 'run', '--dataset', path, '--method', method, '--k', '1,1000', '--runs', runs];

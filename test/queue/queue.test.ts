@@ -45,10 +45,12 @@ test('three workers killed at random, and a Redis that forgets: every trial is d
   void sweep.ended.then(() => (over = true));
   let kills = 0;
   while (!over) {
-    await new Promise((resolve) => setTimeout(resolve, 500 + random.uniform() * 2500));
+    await new Promise((resolve) => setTimeout(resolve, 200 + random.uniform() * 1000));
     if (over || kills === 4 || !workingOn(remote).length) continue;
-    if (++kills === 2) {
+    if (++kills === 1) {
       await redis.kill();
+      // Long enough for a first attempt to come back in vain.
+      await new Promise((resolve) => setTimeout(resolve, 2000));
       await redis.restart();
     }
     const victim = random.below(workers.length);

@@ -47,7 +47,7 @@ const settings = [
     'seed=3',
   ],
 ];
-const given = (data: string) => ({ model: 'sasrec-text', dataset: data, set: settings });
+const given = (data: string) => ({ model: 'sasrec-text', encoder: 'lsa', dataset: data, set: settings });
 
 /** Runs or resumes in this process, which is quicker than the command. */
 const runHere = (data: string, runs: string, threads: string) =>
@@ -57,8 +57,22 @@ const resumeHere = (resume: string, events: ProgressEvent[] = []) =>
 
 /** The same as a command line. */
 const command = (data: string, runs: string, ...more: string[]) => {
-  const { model, dataset, set } = given(data);
-  return ['run', '--quiet', '--model', model, '--dataset', dataset, '--runs', runs, '--set', ...set, ...more];
+  const { model, encoder, dataset, set } = given(data);
+  return [
+    'run',
+    '--quiet',
+    '--model',
+    model,
+    '--encoder',
+    encoder,
+    '--dataset',
+    dataset,
+    '--runs',
+    runs,
+    '--set',
+    ...set,
+    ...more,
+  ];
 };
 
 const only = (runs: string) => join(runs, readdirSync(runs)[0]);

@@ -31,8 +31,9 @@ function run(
   events: ProgressEvent[] = [],
 ): Promise<RunResult> {
   const progress = new Progress((event) => events.push(event));
+  const encoder = set.some((setting) => setting.startsWith('encoder.')) ? 'lsa' : undefined;
   return runExperiment(
-    { model, dataset: data, runs: join(folder, 'runs'), set: [...small, ...set] },
+    { model, encoder, dataset: data, runs: join(folder, 'runs'), set: [...small, ...set] },
     progress,
   );
 }
