@@ -14,7 +14,8 @@ test.before((context) => {
 });
 test.after(({ folder }) => rmSync(folder, { recursive: true }));
 
-const example = fileURLToPath(new URL('../../examples/my-model.ts', import.meta.url));
+const exampleOf = (name: string) => fileURLToPath(new URL(`../../examples/${name}.ts`, import.meta.url));
+const example = exampleOf('my-model');
 
 test('the example is short, keeps the contract, and learns on the demo', async ({ folder }) => {
   assert.ok(readFileSync(example, 'utf8').split('\n').length <= 60);
@@ -39,6 +40,23 @@ test('the example is short, keeps the contract, and learns on the demo', async (
   assert.is(ran.code, 0, ran.stderr);
   const { test: metrics, baselines } = JSON.parse(ran.stdout);
   assert.ok(metrics['ndcg@10'] > 3 * baselines.popularity.test['ndcg@10'], JSON.stringify(metrics));
+});
+
+test('the other examples keep their contracts, and work together', async ({ folder }) => {
+  for (const name of ['my-dataset', 'my-encoder']) {
+    const checked = await execHere(['check', exampleOf(name), '--quiet']);
+    assert.is(checked.code, 0, checked.stdout + checked.stderr);
+  }
+  const plugins = ['--plugin', exampleOf('my-dataset'), '--plugin', exampleOf('my-encoder')];
+  const names = ['--dataset', 'my-dataset', '--encoder', 'my-encoder', '--model', 'sasrec-text'];
+  const settings = ['--set', 'model.hiddenSize=8', 'model.adaptorSize=8', 'train.epochs=2'];
+  const ran = await execHere([
+    ...['run', ...plugins, ...names, '--runs', join(folder, 'runs'), '--json', '--quiet'],
+    ...settings,
+  ]);
+  assert.is(ran.code, 0, ran.stderr);
+  const { dataset, encoder, items, rows } = JSON.parse(ran.stdout);
+  assert.equal([dataset, encoder, items, rows.test], ['my-dataset', 'my-encoder', 8, 200]);
 });
 
 test('a new model: checked and listed as it is written; it is not written over', async ({ folder }) => {
