@@ -20,21 +20,33 @@ interface Arguments extends ConfigOptions {
 
 const jobs = new URL('./jobs.ts', import.meta.url);
 
-interface PrepareArguments extends Arguments, OwnArguments {}
+interface PrepareArguments extends Arguments, OwnArguments {
+  strict: boolean;
+}
 
 const prepare: CommandModule<object, PrepareArguments> = {
   command: 'prepare',
   describe: 'read, clean and split a dataset; what was read, kept and dropped',
   builder: (yargs) =>
     yargs
-      .options({ ...configOptions, ...ownOptions, ...outputOptions })
+      .options({
+        ...configOptions,
+        ...ownOptions,
+        strict: {
+          type: 'boolean',
+          default: false,
+          describe: 'fail at the first row that cannot be read (--set data.strict=true)',
+        },
+        ...outputOptions,
+      })
       .example(
         '$0 data prepare --reviews my.csv --items my.jsonl --columns user=uid,item=sku,time=date,text=name+about --save shop.yaml',
         '',
       ) as never,
-  async handler({ json, quiet, ...rest }) {
+  async handler({ json, quiet, strict, ...rest }) {
     const own = describeOwn(rest);
-    const options = configurationOf({ ...rest, dataset: own ?? rest.dataset });
+    const set = strict ? [...rest.set, 'data.strict=true'] : rest.set;
+    const options = configurationOf({ ...rest, set, dataset: own ?? rest.dataset });
     const manifest = (await job(jobs, 'prepareDataset', options, quiet)) as Manifest;
     const next = own === undefined ? '' : `\n\nto go on with it: rec run --dataset ${own}`;
     printResult(manifest, json, () => manifestAsText(manifest) + next);

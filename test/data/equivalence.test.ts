@@ -1,3 +1,4 @@
+import { existsSync, readdirSync } from 'node:fs';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { type Random, seeded } from '../../common/random.ts';
@@ -139,6 +140,34 @@ test('random tables whose files are split in no order of time', () =>
         officialFilter(expected, () => true),
       );
     }
+  }));
+
+test('tables that do not fit into memory: the same as those that do', () =>
+  inFolder(async (folder) => {
+    // Long ids that compress badly, in no order.
+    const user = (i: number) => `${(i * 2654435761) % 4294967296}-${'x'.repeat(100)}-${i * 7919}`;
+    const rows = Array.from(
+      { length: 300_000 },
+      (_, i) => `${user((i * 7) % 60_000)},i${(i * 31) % 977},5,${1.6e12 + ((i * 104729) % 300_007)}`,
+    );
+    const path = await writeFiles(`${folder}/data`, {
+      'x.csv': ['user_id,parent_asin,rating,timestamp', ...rows].join('\n'),
+    });
+    const spill = `${folder}/spill`;
+    let spilled = 0;
+    const watch = setInterval(() => {
+      const files = existsSync(spill) ? readdirSync(spill, { recursive: true }) : [];
+      spilled = Math.max(spilled, files.length);
+    }, 5);
+    const small = await load(path, { memoryGB: 0.1, tempFolder: spill }).finally(() => clearInterval(watch));
+    assert.ok(spilled > 1, 'memory was too little');
+    assert.equal(readdirSync(spill), []);
+    process.env.REC_CACHE = `${folder}/other-cache`;
+    const large = await load(path);
+    assert.equal(small.manifest, large.manifest);
+    assert.equal(small.itemIds, large.itemIds);
+    assert.ok(small.train.target.length > 100_000);
+    for (const array of ['pool', 'train', 'valid', 'test'] as const) assert.equal(small[array], large[array]);
   }));
 
 test.run();
