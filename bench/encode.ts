@@ -188,6 +188,6 @@ async function writeModel(folder: string): Promise<void> {
   await writeSafetensors(join(folder, 'model.safetensors'), tensors, { format: 'pt' });
   const tokenizer = join(DATA, 'roberta-tokenizer');
   await copyFile(join(tokenizer, 'tokenizer.roberta-base-settings.json'), join(folder, 'tokenizer.json'));
-  for (const file of ['vocab.json', 'merges.txt', 'tokenizer_config.json', 'special_tokens_map.json'])
-    await copyFile(join(tokenizer, file), join(folder, file));
+  // Not tokenizer_config.json, which is another model's.
+  for (const file of ['vocab.json', 'merges.txt']) await copyFile(join(tokenizer, file), join(folder, file));
 }

@@ -107,6 +107,19 @@ test('transformers, sentence-transformers and onnxruntime load it and give the s
   }
 });
 
+test("the project's own encoder gives the same vectors in sentence-transformers and onnxruntime", async () => {
+  const python = pythonWith('torch', 'transformers', 'sentence_transformers', 'onnxruntime');
+  if (!python) return;
+  const out = join(folder, 'mini');
+  const own = { model: 'rec/blair-mini', pooling: 'mean', normalize: 'l2' } as const;
+  await family.export!(family.config.parse(own), out, new Progress());
+  const script = fileURLToPath(new URL('./fixtures/exported.py', import.meta.url));
+  const theirs = JSON.parse(runPython(python, script, [out], JSON.stringify({ texts })));
+  const expected = await embed(own.model, own);
+  near(theirs.sentence, expected, 1e-5);
+  near(theirs.onnx, expected, 1e-5);
+});
+
 test('in 8-bit integers, model.onnx is nearly the encoder', async () => {
   const { source, out } = await exported({ precision: 'int8' });
   const [exact, rough] = [await embed(source), await byOnnx(out)];
