@@ -43,9 +43,11 @@ export const encode: Bench = {
       const tables = [];
       for (const dataset of sets.split(',')) {
         const texts = await someTexts(dataset, Number(count));
+        const rows = await measure(folder, texts, torch);
+        console.error(dataset, rows);
         tables.push({
           title: `${texts.length} texts of ${dataset}, ${availableParallelism()} threads, in ${TURNS} turns`,
-          rows: await measure(folder, texts, torch),
+          rows,
           notes: [
             'official: batches of 16 in the order of the file, padded, up to 512 tokens, in PyTorch',
             'CPU: the same ratio in CPU time of all threads, which other processes disturb less',
