@@ -82,15 +82,14 @@ async function writeHuggingFace(
     .all()
     .map(({ name, shape, values }) => [name, { dtype: 'F32', shape, data: values }] as const);
   await writeSafetensors(join(folder, 'model.safetensors'), tensors, { format: 'pt' });
-  const settings = ['tokenizer_config.json', 'special_tokens_map.json'].map((name) => join(source, name));
-  for (const file of [...tokenizerPaths(source), ...settings])
-    if (existsSync(file)) await copyFile(file, join(folder, basename(file)));
-  if (existsSync(join(folder, 'tokenizer_config.json'))) return;
+  const paths = tokenizerPaths(source);
+  for (const file of paths) await copyFile(file, join(folder, basename(file)));
+  // Written anew: transformers makes its tokenizer of these settings rather than of tokenizer.json's, and they may differ.
+  const { pre_tokenizer } = await readJson<{ pre_tokenizer?: { add_prefix_space?: boolean } }>(paths[0]);
   await writeJson(folder, 'tokenizer_config.json', {
     tokenizer_class: 'RobertaTokenizer',
     model_max_length: maxTokens,
-    add_prefix_space: false,
-    trim_offsets: true,
+    add_prefix_space: pre_tokenizer?.add_prefix_space ?? false,
     bos_token: '<s>',
     cls_token: '<s>',
     eos_token: '</s>',

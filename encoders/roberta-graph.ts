@@ -1,5 +1,5 @@
 import { Graph, type Parameters } from '../engine/index.ts';
-import { type Quantisation, quantiseColumns, transpose } from './quantise.ts';
+import { type Quantisation, quantiseColumns } from './quantise.ts';
 import type { Pooling, RobertaConfig } from './roberta-model.ts';
 
 export interface RobertaGraphOptions {
@@ -65,7 +65,7 @@ class Builder {
     return normalize === 'l2' ? this.#unit(pooled) : pooled;
   }
 
-  #vector(name: string): string {
+  #constant(name: string): string {
     const { shape, values } = this.#weights.get(name);
     return this.#graph.constant('float32', shape, values);
   }
@@ -73,7 +73,7 @@ class Builder {
   /** Word + position + token type 0 -> LayerNorm. */
   #embedTokens(): string {
     const g = this.#graph;
-    const words = g.emit('Gather', [this.#vector('embeddings.word_embeddings.weight'), 'input_ids']);
+    const words = g.emit('Gather', [this.#constant('embeddings.word_embeddings.weight'), 'input_ids']);
     const x = g.emit('Add', [words, this.#options.padded ? this.#paddedPositions() : this.#positions()]);
     return this.#norm('embeddings.LayerNorm', x);
   }
@@ -104,7 +104,7 @@ class Builder {
   }
 
   #norm(name: string, x: string): string {
-    const inputs = [x, this.#vector(`${name}.weight`), this.#vector(`${name}.bias`)];
+    const inputs = [x, this.#constant(`${name}.weight`), this.#constant(`${name}.bias`)];
     return this.#graph.emit('LayerNormalization', inputs, {
       axis: -1,
       epsilon: { float: this.#config.epsilon },
@@ -117,9 +117,13 @@ class Builder {
     const { quantisation } = this.#options;
     if (!quantisation)
       return names.map((name) => {
-        const { shape, values } = this.#weights.get(`${name}.weight`);
-        const weight = g.constant('float32', [shape[1], shape[0]], transpose(values, shape));
-        return g.emit('Add', [g.emit('MatMul', [x, weight]), this.#vector(`${name}.bias`)]);
+        const product = g.emit(
+          'FusedMatMul',
+          [x, this.#constant(`${name}.weight`)],
+          { transB: 1 },
+          MICROSOFT,
+        );
+        return g.emit('Add', [product, this.#constant(`${name}.bias`)]);
       });
     // One scale for all of x, one a column of each weight.
     const [bytes, scale, zero] = g.emitMany('DynamicQuantizeLinear', 3, [x]);
@@ -128,7 +132,7 @@ class Builder {
       const { integers, scales } = quantiseColumns(transpose(values, shape), shape[0], quantisation);
       const weight = g.constant('int8', [shape[1], shape[0]], integers);
       const weightScale = g.constant('float32', [shape[0]], scales);
-      const inputs = [bytes, weight, scale, weightScale, zero, '', this.#vector(`${name}.bias`)];
+      const inputs = [bytes, weight, scale, weightScale, zero, '', this.#constant(`${name}.bias`)];
       return g.emit('MatMulIntegerToFloat', inputs, {}, MICROSOFT);
     });
   }
@@ -173,4 +177,16 @@ class Builder {
     const length = g.emit('ReduceL2', [x, g.ints([1])]);
     return g.emit('Div', [x, g.emit('Max', [length, g.scalar(1e-6)])]);
   }
+}
+
+/** A matrix [rows, columns], row-major, of W [columns, rows]: in blocks, for the cache's sake. */
+export function transpose(values: Float32Array, [columns, rows]: readonly number[]): Float32Array {
+  const out = new Float32Array(values.length);
+  const block = 32;
+  for (let c0 = 0; c0 < columns; c0 += block)
+    for (let r0 = 0; r0 < rows; r0 += block) {
+      const [c1, r1] = [Math.min(columns, c0 + block), Math.min(rows, r0 + block)];
+      for (let c = c0; c < c1; c++) for (let r = r0; r < r1; r++) out[r * columns + c] = values[c * rows + r];
+    }
+  return out;
 }

@@ -89,21 +89,26 @@ for (const settings of kinds)
 test('transformers, sentence-transformers and onnxruntime load it and give the same vectors', async () => {
   const python = pythonWith('torch', 'transformers', 'sentence_transformers', 'onnxruntime');
   if (!python) return;
-  for (const settings of kinds) {
-    const { source, out } = await exported(settings);
-    const script = fileURLToPath(new URL('./fixtures/exported.py', import.meta.url));
-    const answer = runPython(python, script, [out], JSON.stringify({ texts }));
-    const theirs = JSON.parse(answer) as Record<string, number[][]>;
-    const { encode } = await loadTokenizer(source);
-    assert.equal(
-      theirs.ids,
-      texts.map((text) => encode(text, 12)),
-    );
-    near(await embed(source), theirs.transformers, 1e-5);
-    const expected = await embed(source, settings);
+  const source = await checkpoint(join(folder, 'source'));
+  const encoders = [
+    ...kinds.map((settings) => ({ model: source, ...settings })),
+    { model: 'rec/blair-mini', pooling: 'mean', normalize: 'l2' } as const,
+  ];
+  const folders = encoders.map((_, i) => join(folder, `exported ${i}`));
+  for (const [i, settings] of encoders.entries())
+    await family.export!(family.config.parse(settings), folders[i], new Progress());
+  const script = fileURLToPath(new URL('./fixtures/exported.py', import.meta.url));
+  const answer = runPython(python, script, folders, JSON.stringify({ texts }));
+  const all = JSON.parse(answer) as Record<string, Record<string, number[][]>>;
+  for (const [i, { model, ...settings }] of encoders.entries()) {
+    const theirs = all[folders[i]];
+    const { encode } = await loadTokenizer(folders[i]);
+    const ids = texts.map((text) => encode(text, model === source ? 12 : 512));
+    assert.equal(theirs.ids, ids);
+    near(theirs.transformers, await embed(model), 1e-5);
+    const expected = await embed(model, settings);
     near(theirs.sentence, expected, 1e-5);
     near(theirs.onnx, expected, 1e-5);
-    await rm(out, { recursive: true });
   }
 });
 

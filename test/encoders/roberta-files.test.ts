@@ -1,10 +1,11 @@
-import { copyFile, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { UserError } from '../../common/errors.ts';
 import { Progress } from '../../common/progress.ts';
+import { seeded } from '../../common/random.ts';
 import type { Tensor } from '../../common/safetensors.ts';
 import { embedTexts, encoders } from '../../encoders/index.ts';
 import { locateCheckpoint, readRobertaConfig, readRobertaWeights } from '../../encoders/roberta-files.ts';
@@ -66,6 +67,34 @@ test('texts are embedded from a folder, in their order, whatever the batches', a
   assert.not.equal((await embed(path, { maxTokens: 4 })).values, all.values);
   const unit = (await embed(path, { normalize: 'l2' })).values.subarray(0, 8);
   assert.ok(Math.abs(Math.hypot(...unit) - 1) < 1e-6);
+});
+
+test('many texts, tokenized by a thread: each row is its text, and work taken up again gives the same bits', async () => {
+  const path = await checkpoint(join(folder, 'model'));
+  const random = seeded('many texts');
+  const words = new Set<string>();
+  while (words.size < 1100)
+    words.add(
+      Array.from({ length: 3 + random.below(9) }, () => 'ab '[random.below(3)])
+        .join('')
+        .trim() || 'a',
+    );
+  const many = [...words];
+  const job = { entry: family, name: 'tiny', texts: many, rows: many.length };
+  for (const precision of ['f32', 'int8']) {
+    const settings = family.config.parse({ model: path, precision });
+    const make = () => embedTexts({ ...job, settings }, { seed: 1, threads: 1, progress: new Progress() });
+    const { values } = await make();
+    const shards = join(folder, 'cache', 'embeddings');
+    for (const work of await readdir(shards)) await rm(join(shards, work, '000001.safetensors'));
+    assert.equal((await make()).values, values);
+    if (precision === 'int8') continue;
+    for (const i of [0, 400, 1099]) {
+      const alone = { ...job, settings, texts: [many[i]], rows: 1, cache: false };
+      const one = await embedTexts(alone, { seed: 1, threads: 1, progress: new Progress() });
+      near(one.values, values.subarray(i * 8, (i + 1) * 8), 1e-5);
+    }
+  }
 });
 
 test("tensors with the prefix 'roberta.' and in half precision are read", async () => {

@@ -3,10 +3,10 @@ import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { seeded } from '../../common/random.ts';
-import { machineQuantisation, quantiseColumns, transpose } from '../../encoders/quantise.ts';
+import { machineQuantisation, quantiseColumns } from '../../encoders/quantise.ts';
 import { planBatches, RobertaBatches } from '../../encoders/roberta-batches.ts';
 import { readRobertaConfig, readRobertaWeights } from '../../encoders/roberta-files.ts';
-import { robertaGraph } from '../../encoders/roberta-graph.ts';
+import { robertaGraph, transpose } from '../../encoders/roberta-graph.ts';
 import {
   encodeTokens,
   normaliseVectors,
