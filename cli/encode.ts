@@ -73,7 +73,7 @@ export const encode: CommandModule<object, Arguments> = {
     const request: EncodeRequest = {
       options: configurationOf(rest),
       out,
-      shards: shards?.split(',').map((shard) => count('--shards', String(Number(shard) + 1)) - 1),
+      shards: shards?.split(',').map((shard) => count('--shards', shard, 0)),
       queue,
       artifacts,
     };

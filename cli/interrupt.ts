@@ -1,6 +1,9 @@
+import { setMaxListeners } from 'node:events';
 import { paint } from './style.ts';
 
 const controller = new AbortController();
+// Every trial of a sweep listens.
+setMaxListeners(0, controller.signal);
 let jobs = 0;
 
 /** Raised by the first Ctrl-C (or SIGTERM). */

@@ -44,10 +44,10 @@ export const queueOptions = {
   artifacts: text('s3://bucket/prefix that files go through [default: a folder that all machines share]'),
 } as const;
 
-/** @throws UsageError unless the text is a whole number from 1 on */
-export function count(option: string, text: string): number {
-  if (!/^[1-9]\d{0,5}$/.test(text))
-    throw new UsageError(`${option} must be a whole number, 1 or more; got '${text}'`);
+/** @throws UsageError unless the text is a whole number, `least` or more */
+export function count(option: string, text: string, least = 1): number {
+  if (!/^\d{1,6}$/.test(text) || Number(text) < least)
+    throw new UsageError(`${option} must be a whole number, ${least} or more; got '${text}'`);
   return Number(text);
 }
 

@@ -36,6 +36,11 @@ export const worker: CommandModule<object, Arguments> = {
       runs,
       lease: count('--lease', lease),
     };
-    await interruptible(() => runWorker(command, interrupted, (text) => process.stderr.write(`${text}\n`)));
+    try {
+      await interruptible(() => runWorker(command, interrupted, (text) => process.stderr.write(`${text}\n`)));
+    } finally {
+      // A Redis out of reach is waited for by connections that nobody needs any more.
+      setTimeout(() => process.exit(), 1000).unref();
+    }
   },
 };

@@ -21,10 +21,14 @@ export interface Envelope<D = unknown> {
   cancelled?: boolean;
 }
 
+/** What a worker says of work that it stopped because nobody wants it any more. */
+export const CALLED_OFF = 'called off';
+
 /** Milliseconds between two looks at a job. */
 const interval = 500;
 /** Milliseconds that cancelling may take: a worker's process winds up in less. */
 const patience = 30_000;
+const patienceWithoutRedis = 3000;
 
 /** Asks workers to do things. A lost connection is waited out; a job that Redis has lost is asked for again. */
 export class QueueClient {
@@ -39,28 +43,49 @@ export class QueueClient {
   }
 
   /**
+   * Waits until the server is there.
+   * @throws UserError where it refuses the credentials, Cancelled
+   */
+  async ready(signal: AbortSignal): Promise<void> {
+    await Promise.race([this.#connection.ready, this.#connection.refused, aborted(signal)]);
+    if (signal.aborted) throw new Cancelled();
+  }
+
+  /**
    * Has a worker do some work, and waits for it.
    * @param report told what the worker reports
    * @throws Cancelled once the work has been called off, UserError with the worker's error
    */
   async run(work: Work, report: (progress: unknown) => void, signal: AbortSignal): Promise<void> {
-    await Promise.race([this.#run(work, report, signal), this.#connection.refused]);
+    const { client, refused } = this.#connection;
+    const tooLong = aborted(signal).then(() => {
+      const limit = client.status === 'ready' ? patience : patienceWithoutRedis;
+      return sleep(limit, false, { ref: false });
+    });
+    const done = await Promise.race([this.#follow(work, report, signal), refused, tooLong]);
+    if (done) return;
+    await Promise.race([this.#callOff(work.id), tooLong]);
+    throw new Cancelled();
   }
 
-  async #run(work: Work, report: (progress: unknown) => void, signal: AbortSignal): Promise<void> {
+  /** Sees to it that the work is done; false where the signal comes before. */
+  async #follow(work: Work, report: (progress: unknown) => void, signal: AbortSignal): Promise<boolean> {
     await this.#forget(work.id);
-    for (;;) {
-      if (signal.aborted) return this.#callOff(work.id);
+    while (!signal.aborted) {
       const job = await this.#queue.getJob(work.id);
       const state = await job?.getState();
       if (!job || state === 'unknown') await this.#add(work);
-      else if (state === 'completed') return void (await job.remove());
-      else if (state === 'failed') {
+      else if (state === 'completed') {
         await job.remove();
-        throw new UserError(job.failedReason);
+        return true;
+      } else if (state === 'failed') {
+        await job.remove();
+        // Called off by an earlier asker, while this one was already waiting.
+        if (job.failedReason !== CALLED_OFF) throw new UserError(job.failedReason);
       } else if (state === 'active') report(job.progress);
       await sleep(interval, undefined, { signal }).catch(() => {});
     }
+    return false;
   }
 
   /** Clears what is left of the work from an earlier time, by someone who did not wait for its end. */
@@ -75,16 +100,9 @@ export class QueueClient {
     await this.#queue.add(kind, { title, data }, { jobId: id });
   }
 
-  /** Takes the work out of the queue, or has its worker stop. @throws Cancelled, in the end always */
-  async #callOff(id: string): Promise<never> {
-    const end = performance.now() + patience;
-    const calledOff = (async () => {
-      while (performance.now() < end && !(await this.#isGone(await this.#queue.getJob(id))))
-        await sleep(interval);
-    })();
-    // Redis may be out of reach just now.
-    await Promise.race([calledOff, sleep(patience, undefined, { ref: false })]);
-    throw new Cancelled();
+  /** Takes the work out of the queue, or has its worker stop and waits until it has. */
+  async #callOff(id: string): Promise<void> {
+    while (!(await this.#isGone(await this.#queue.getJob(id)))) await sleep(interval);
   }
 
   async #isGone(job: Job<Envelope> | undefined): Promise<boolean> {
@@ -103,4 +121,9 @@ export class QueueClient {
   close(): void {
     this.#connection.close();
   }
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return Promise.resolve();
+  return new Promise((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
 }

@@ -4,6 +4,8 @@ import { UsageError, UserError } from '../common/errors.ts';
 /** A connection to Redis that is waited for, at first and whenever it is lost. */
 export interface Connection {
   client: Redis;
+  /** The server has been reached, and has taken the credentials. */
+  ready: Promise<void>;
   /** Rejects where waiting is no use: the server refuses the credentials. */
   refused: Promise<never>;
   close(): void;
@@ -44,11 +46,14 @@ export function connect(url: string, say: (text: string) => void): Connection {
     });
   });
   refused.catch(() => {});
-  client.on('ready', () => {
-    if (gone) say(`${withoutCredentials(url)} is back`);
-    gone = false;
+  const ready = new Promise<void>((resolve) => {
+    client.on('ready', () => {
+      if (gone) say(`${withoutCredentials(url)} is back`);
+      gone = false;
+      resolve();
+    });
   });
-  return { client, refused, close: () => client.disconnect() };
+  return { client, ready, refused, close: () => client.disconnect() };
 }
 
 /** The URL as it may be shown and written down. */

@@ -1,7 +1,9 @@
 import { hostname } from 'node:os';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { type Job, Queue, UnrecoverableError, WaitingError, Worker } from 'bullmq';
+import type { Redis } from 'ioredis';
 import { Cancelled, messageOf } from '../common/errors.ts';
-import type { Envelope } from './client.ts';
+import { CALLED_OFF, type Envelope } from './client.ts';
 import { connect, QUEUE_NAME } from './connection.ts';
 
 /** What a worker does with one kind of work. */
@@ -25,6 +27,9 @@ export interface WorkerOptions {
   say(text: string): void;
 }
 
+/** Milliseconds that the end may take: a trial's process winds up in less. */
+const patience = 30_000;
+
 /** A worker that dies over one piece of work again and again is not given it for ever. */
 const DEATHS = 10;
 
@@ -33,12 +38,29 @@ const DEATHS = 10;
  * @throws UserError where the server refuses the credentials
  */
 export async function serve(options: WorkerOptions, signal: AbortSignal): Promise<void> {
-  const { url, jobs, lease, say } = options;
-  const { client, refused, close } = connect(url, say);
-  const queue = new Queue<Envelope>(QUEUE_NAME, { connection: client });
+  const connection = connect(options.url, options.say);
+  const stopped = new Promise<void>((resolve) => {
+    if (signal.aborted) resolve();
+    signal.addEventListener('abort', () => resolve(), { once: true });
+  });
+  try {
+    await Promise.race([connection.ready, connection.refused, stopped]);
+    if (signal.aborted) return;
+    const worker = startWorker(connection.client, options, signal);
+    await Promise.race([connection.refused, stopped]);
+    // Without Redis the work cannot be given back: others take it when the lease has run out.
+    await Promise.race([worker.close(), sleep(patience, undefined, { ref: false })]);
+  } finally {
+    connection.close();
+  }
+}
+
+function startWorker(connection: Redis, options: WorkerOptions, signal: AbortSignal): Worker<Envelope> {
+  const { jobs, lease, say } = options;
+  const queue = new Queue<Envelope>(QUEUE_NAME, { connection });
   const underWay = new Map<string, AbortController>();
   const worker = new Worker<Envelope>(QUEUE_NAME, (job, token) => carryOut(job, token), {
-    connection: client,
+    connection,
     name: hostname(),
     concurrency: jobs,
     lockDuration: lease,
@@ -53,12 +75,16 @@ export async function serve(options: WorkerOptions, signal: AbortSignal): Promis
     underWay.set(id, control);
     // Whoever asked may call it off; Redis may forget it, and then someone else may be doing it.
     const look = setInterval(async () => {
+      if (connection.status !== 'ready') return;
       const now = await queue.getJob(id).catch(() => job);
       if (!now || now.data.cancelled) control.abort();
     }, 1000);
     const context: WorkContext = {
       signal: AbortSignal.any([signal, control.signal]),
-      report: (progress) => void job.updateProgress({ ...progress, worker: hostname() }).catch(() => {}),
+      report(progress) {
+        if (connection.status === 'ready')
+          void job.updateProgress({ ...progress, worker: hostname() }).catch(() => {});
+      },
     };
     try {
       say(`${title}: begun`);
@@ -67,7 +93,7 @@ export async function serve(options: WorkerOptions, signal: AbortSignal): Promis
     } catch (error) {
       say(`${title}: ${messageOf(error)}`);
       if (!(error instanceof Cancelled)) throw error;
-      if (control.signal.aborted) throw new UnrecoverableError('called off');
+      if (control.signal.aborted) throw new UnrecoverableError(CALLED_OFF);
       await job.moveToWait(token);
       throw new WaitingError();
     } finally {
@@ -82,13 +108,5 @@ export async function serve(options: WorkerOptions, signal: AbortSignal): Promis
   // A lost connection has been told of; a lost lock shows in the work itself.
   worker.on('error', () => {});
   queue.on('error', () => {});
-  const stopped = new Promise<void>((resolve) =>
-    signal.addEventListener('abort', () => resolve(), { once: true }),
-  );
-  try {
-    await Promise.race([signal.aborted ? undefined : stopped, refused]);
-    await worker.close();
-  } finally {
-    close();
-  }
+  return worker;
 }

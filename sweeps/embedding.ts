@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { UserError } from '../common/errors.ts';
@@ -40,6 +41,7 @@ export async function embedOnQueue(
   if (!missing.length) return;
   const client = new QueueClient(queue, (text) => progress.warning(text));
   const stop = new AbortController();
+  setMaxListeners(0, stop.signal);
   const watch = setInterval(() => {
     try {
       progress.check();
@@ -50,9 +52,10 @@ export async function embedOnQueue(
   const groups = Array.from({ length: Math.ceil(missing.length / group) }, (_, i) =>
     missing.slice(i * group, (i + 1) * group),
   );
-  progress.begin(`embedding with ${job.name}`, 'shards', missing.length);
   let done = 0;
   try {
+    await client.ready(stop.signal);
+    progress.begin(`embedding with ${job.name}`, 'shards', missing.length);
     const work = groups.map(async (shards) => {
       const data: ShardsWork = { args: argumentsOf(options), shards, folder, artifacts };
       const id = `shards-${hashJson([folder, shards]).slice(0, 16)}`;

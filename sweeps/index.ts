@@ -51,11 +51,8 @@ export async function openSweep(
       'a sweep that pretrains encoders needs a folder that all machines share: leave out --artifacts',
     );
   if (queue === undefined) return new Sweep(plan, folder, localExecutor(folder, jobs, threads, signal));
-  const [{ QueueClient }, { remoteExecutor }] = await Promise.all([
-    import('../queue/client.ts'),
-    import('./remote.ts'),
-  ]);
-  return new Sweep(plan, folder, remoteExecutor(folder, new QueueClient(queue, say), artifacts, signal));
+  const { remoteExecutor } = await import('./remote.ts');
+  return new Sweep(plan, folder, remoteExecutor(folder, { queue, artifacts }, signal, say));
 }
 
 /** The same command line finds the same folder; settings over the file's make it another sweep. */

@@ -11,6 +11,7 @@ export function localExecutor(folder: string, jobs: number, threads: number, sig
     width: jobs,
     advance: (trial, until, onState) =>
       limit(() => runTrial(trial, join(folder, trial.run), until, { ...watch, onState })),
+    async ready() {},
     close() {},
   };
 }

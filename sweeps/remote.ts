@@ -2,7 +2,7 @@ import { basename, dirname, join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { UserError } from '../common/errors.ts';
 import { hashJson } from '../common/files.ts';
-import type { QueueClient } from '../queue/client.ts';
+import { QueueClient } from '../queue/client.ts';
 import { Store } from '../queue/store.ts';
 import { hasReached, type RunState, readRun } from './run-state.ts';
 import type { Executor } from './sweep.ts';
@@ -26,12 +26,13 @@ const patience = 15_000;
 /** Trials as work for whoever serves the queue. */
 export function remoteExecutor(
   folder: string,
-  queue: QueueClient,
-  artifacts: string | undefined,
+  { queue: url, artifacts }: { queue: string; artifacts?: string },
   signal: AbortSignal,
+  say: (text: string) => void,
 ): Executor {
   const path = resolve(folder);
   const store = artifacts === undefined ? undefined : new Store(artifacts);
+  const queue = new QueueClient(url, say);
   let width = 1;
   const running = new Set<string>();
   return {
@@ -78,6 +79,7 @@ export function remoteExecutor(
             `${worker} has done the trial, but its run folder is not in ${path}: let machines share it, or give --artifacts`,
           );
     },
+    ready: () => queue.ready(signal),
     close: () => queue.close(),
   };
 }

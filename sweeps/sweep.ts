@@ -16,6 +16,8 @@ export interface Executor {
    * @throws Cancelled where the sweep is stopped; any other error is the trial's
    */
   advance(trial: Trial, until: number | undefined, report: (state: RunState) => void): Promise<void>;
+  /** Waits until trials can be carried out. */
+  ready(): Promise<void>;
   close(): void;
 }
 
@@ -82,6 +84,7 @@ export class Sweep {
     try {
       await alone(this.folder, async () => {
         for (const row of this.rows) await this.#refresh(row);
+        await this.#executor.ready();
         const encoders = this.rows.filter(({ trial }) => trial.command[0] === 'pretrain');
         const fields = fieldsOf(this.plan.trials).map((field) => this.#runField(field));
         await settle([...encoders.map((row) => this.#pretrain(row)), ...fields]);

@@ -57,6 +57,7 @@ function madeUp(folder: string, { before, count }: Doing): Executor & { asked: s
   return {
     width: 2,
     asked,
+    async ready() {},
     close() {},
     async advance(trial, until, report) {
       asked.push(`${trial.id} to ${until ?? 'end'}`);
