@@ -2,7 +2,7 @@ import { availableParallelism } from 'node:os';
 import { Progress } from '../common/progress.ts';
 import { seeded } from '../common/random.ts';
 import { type Dataset, dataSettings, loadDataset, type Rows, resolveSource } from '../data/index.ts';
-import { openDevice, Parameters } from '../engine/index.ts';
+import { cpuDevice, Parameters } from '../engine/index.ts';
 import { rankAll, type Scorer } from '../evaluation/ranking.ts';
 import { evalSettings } from '../evaluation/settings.ts';
 import { models } from '../models/index.ts';
@@ -70,7 +70,7 @@ async function measure(
     maxHistory: MAX_HISTORY,
     parameters,
   });
-  const device = openDevice('cpu', { threads });
+  const device = cpuDevice({ threads });
   const scorer = new ModelScorer(model, dataset, text, MAX_HISTORY, { parameters, device });
   const started = performance.now();
   await scorer.refresh();

@@ -6,7 +6,7 @@ import { rowsWithin } from '../encoders/pretraining/parts.ts';
 import { PretrainingStep } from '../encoders/pretraining/step.ts';
 import { robertaConfigFile } from '../encoders/roberta-files.ts';
 import type { RobertaConfig } from '../encoders/roberta-model.ts';
-import { linearSchedule, Optimizer, openDevice, Parameters } from '../engine/index.ts';
+import { cpuDevice, linearSchedule, Optimizer, Parameters } from '../engine/index.ts';
 import { type Bench, type BenchRow, median, round, watched } from './bench.ts';
 import { findTorch, type Torch, TorchProcess } from './peers/torch.ts';
 
@@ -89,7 +89,7 @@ async function measure({ name, config, pairs, length, memoryMb }: Shape, torch?:
     objective: { contrastive: true, temperature: 0.05, mlmWeight: MLM_WEIGHT, mlmProbability: 0.15 },
     vocabulary: { size: config.vocabSize, maskId: config.vocabSize - 1, special: new Set([0, 1, 2]) },
     rows: rowsWithin(memoryMb * 2 ** 20, 2 * pairs, length, config),
-    device: openDevice('cpu', { threads }),
+    device: cpuDevice({ threads }),
   });
   const optimizer = new Optimizer(parameters, {
     type: 'adamw',

@@ -1,6 +1,6 @@
 import { availableParallelism } from 'node:os';
 import type { Batch } from '../data/batches.ts';
-import { type Compiled, compileGradients, Optimizer, openDevice, Parameters } from '../engine/index.ts';
+import { type Compiled, compileGradients, cpuDevice, Optimizer, Parameters } from '../engine/index.ts';
 import { models } from '../models/index.ts';
 import { feedsOf, trainingLoss } from '../training/objective.ts';
 import { type Bench, type BenchRow, median, round, watched } from './bench.ts';
@@ -126,7 +126,7 @@ class OwnSide implements Side {
     this.#optimizer = new Optimizer(parameters, { type: 'adam', learningRate: LEARNING_RATE });
     this.#step = compileGradients(trainingLoss(model, items), {
       parameters,
-      device: openDevice('cpu', { threads }),
+      device: cpuDevice({ threads }),
     });
   }
 

@@ -5,7 +5,7 @@ import { UsageError, UserError } from '../common/errors.ts';
 import { readJson, replaceAtomically } from '../common/files.ts';
 import type { Progress } from '../common/progress.ts';
 import { writeSafetensors } from '../common/safetensors.ts';
-import { encodeOnnx, openDevice, type Parameters, runOnnx } from '../engine/index.ts';
+import { cpuDevice, encodeOnnx, type Parameters, runOnnx } from '../engine/index.ts';
 import type { ExportedEncoder } from './contract.ts';
 import { RobertaBatches } from './roberta-batches.ts';
 import { readRobertaWeights } from './roberta-files.ts';
@@ -155,7 +155,7 @@ async function checkOnnx(folder: string, found: FoundRoberta, weights: Parameter
     attention_mask: feed((ids, i) => (i < ids.length ? 1 : 0)),
   });
   const exact = { ...options, quantisation: undefined };
-  const batches = await RobertaBatches.load(weights, model, exact, openDevice('cpu'));
+  const batches = await RobertaBatches.load(weights, model, exact, cpuDevice());
   let least = 1;
   for (const [row, ids] of texts.entries()) {
     const vector = await batches.encode([ids]);

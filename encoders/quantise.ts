@@ -1,4 +1,4 @@
-import { Graph, openDevice } from '../engine/index.ts';
+import { cpuDevice, Graph } from '../engine/index.ts';
 
 /** How weights become integers: from -levels to levels. */
 export interface Quantisation {
@@ -35,7 +35,7 @@ export async function machineQuantisation(): Promise<Quantisation> {
   const product = graph.emit('MatMulIntegerToFloat', inputs, {}, 'com.microsoft');
   graph.output('y', { dtype: 'float32', shape: [1, 1] }, product);
   graph.finish();
-  const executable = await openDevice('cpu', { threads: 1 }).load(graph);
+  const executable = await cpuDevice({ threads: 1 }).load(graph);
   const shape = [1, size];
   const y = new Float32Array(1);
   const x = { dtype: 'float32' as const, shape, data: new Float32Array(size).fill(255) };

@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { UserError } from '../common/errors.ts';
 import { hashFile, hashJson } from '../common/files.ts';
-import { openDevice } from '../engine/index.ts';
+import { cpuDevice } from '../engine/index.ts';
 import { defineEncoder, type TextEncoder } from './contract.ts';
 import { exportRoberta, type FoundRoberta } from './export.ts';
 import { machineQuantisation } from './quantise.ts';
@@ -71,7 +71,7 @@ export default defineEncoder({
       const tokenizer = await loadTokenizer(source);
       checkTokenizer(tokenizer, model);
       const parameters = await readRobertaWeights(weights, model);
-      const device = context.device ?? openDevice('auto', { threads: context.threads || undefined });
+      const device = context.device ?? cpuDevice({ threads: context.threads || undefined });
       const batches = await RobertaBatches.load(parameters, model, options, device);
       parameters.dispose();
       return { tokenizer, batches };

@@ -1,4 +1,5 @@
-import { type Device, openDevice } from './device.ts';
+import type { Device } from './devices/contract.ts';
+import { cpuDevice } from './devices/cpu.ts';
 import { allocate, type HostTensor, sizeOf } from './graph.ts';
 import './ops.ts';
 import { type Parameter, Parameters } from './parameters.ts';
@@ -80,8 +81,16 @@ export function compileGradients(
 const parameterName = (name: string) => `parameter:${name}`;
 const gradientName = (name: string) => `gradient:${name}`;
 
+/** A function to be run on a device, with the variables that it uses. */
+export interface Program {
+  fn(inputs: Inputs): Record<string, tf.Tensor>;
+  parameters: Parameters;
+  /** Set where the function computes gradients. */
+  differentiation?: Differentiation;
+}
+
 /** What a compiled function does with gradients. */
-interface Differentiation {
+export interface Differentiation {
   inputs: readonly string[];
   accumulate: boolean;
 }
@@ -92,7 +101,8 @@ function cached(
   differentiation?: Differentiation,
 ): Compiled {
   const { parameters = new Parameters(), sessions: capacity = 16 } = options;
-  const device = options.device ?? openDevice('auto', { threads: options.threads });
+  const device = options.device ?? cpuDevice({ threads: options.threads });
+  if (device.compile) return device.compile({ fn, parameters, differentiation });
   const sessions = new Map<string, Session>();
   const shared = new Map<string, Float32Array>();
   if (differentiation) parameters.segments();

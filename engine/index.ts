@@ -9,7 +9,9 @@ export {
   type Inputs,
 } from './compile.ts';
 export { type CrossEntropyOptions, linearCrossEntropy } from './cross-entropy.ts';
-export { type Device, deviceNames, openDevice } from './device.ts';
+export type { Device } from './devices/contract.ts';
+export { cpuDevice } from './devices/cpu.ts';
+export { deviceNames, openDevice } from './devices/index.ts';
 export { withRandomness } from './eager.ts';
 export { allocate, type DType, Graph, type HostTensor, type Spec, sizeOf } from './graph.ts';
 export { gru } from './gru.ts';

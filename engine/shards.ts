@@ -1,5 +1,6 @@
 import { type Compiled, compileGradients, type Feeds, type GradientOptions, type Inputs } from './compile.ts';
-import { type Device, openDevice } from './device.ts';
+import type { Device } from './devices/contract.ts';
+import { cpuDevice } from './devices/cpu.ts';
 import type { Randomness } from './random.ts';
 import type { tf } from './tf.ts';
 import { openThread, type ThreadDevice } from './thread.ts';
@@ -26,7 +27,7 @@ export function compileShards(
 ): Sharded {
   const lanes = Math.max(1, Math.min(count, threads ?? 1));
   const others: ThreadDevice[] = Array.from({ length: lanes - 1 }, openThread);
-  const devices: Device[] = [openDevice('cpu', { threads: 1 }), ...others];
+  const devices: Device[] = [cpuDevice({ threads: 1 }), ...others];
   // Threads are asked first, so that they are busy before this one is.
   const shards: Compiled[] = Array.from({ length: count }, (_, i) =>
     compileGradients(loss, { ...options, device: devices[(i + 1) % lanes], accumulate: i > 0 }),

@@ -1,6 +1,6 @@
 import { Worker } from 'node:worker_threads';
 import { messageOf, UserError } from '../common/errors.ts';
-import type { Device } from './device.ts';
+import type { Device } from './devices/contract.ts';
 import { type HostTensor, type Spec, sizeOf } from './graph.ts';
 import { Parcel } from './parcel.ts';
 import type { Randomness } from './random.ts';

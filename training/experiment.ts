@@ -139,7 +139,7 @@ async function openDataset(run: Run, progress: Progress): Promise<Dataset> {
 
 async function openTrained(run: TrainedRun, progress: Progress, start: boolean): Promise<TrainedExperiment> {
   const threads = run.threads || undefined;
-  const device = openDevice(run.device, { threads });
+  const device = await openDevice(run.device, { threads });
   const definition = run.model.entry;
   const dataset = await openDataset(run, progress);
   const context = {

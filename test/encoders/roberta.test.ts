@@ -15,7 +15,7 @@ import {
   robertaShapes,
   type TokenBatch,
 } from '../../encoders/roberta-model.ts';
-import { compile, compileGradients, normal, openDevice, Parameters, tf } from '../../engine/index.ts';
+import { compile, compileGradients, cpuDevice, normal, Parameters, tf } from '../../engine/index.ts';
 
 const tiny = '../shared/data/tiny-roberta';
 const tolerance = 1e-5;
@@ -87,7 +87,7 @@ ifAtHand('hidden states equal the float64 reference in one padded batch, compile
           positions: 'all',
         }),
       }),
-      { parameters, device: openDevice('cpu', { threads }) },
+      { parameters, device: cpuDevice({ threads }) },
     );
     const { hidden } = await run(
       padded(
@@ -122,7 +122,7 @@ async function embed(batches: RobertaBatches, texts: readonly number[][], width:
   return rows;
 }
 
-const device = openDevice('cpu', { threads: 1 });
+const device = cpuDevice({ threads: 1 });
 
 for (const [pooling, normalize, key] of [
   ['cls', 'none', 'cls'],

@@ -1,9 +1,9 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { compile, type Device, type HostTensor, openDevice, Parameters, tf } from '../../engine/index.ts';
+import { compile, cpuDevice, type Device, type HostTensor, Parameters, tf } from '../../engine/index.ts';
 import { floats, ints, vector } from './support/agree.ts';
 
-const cpu = openDevice('cpu', { threads: 1 });
+const cpu = cpuDevice({ threads: 1 });
 const list = (t: HostTensor) => [...t.data];
 const sum = (t: HostTensor) => list(t).reduce((a, b) => a + b, 0);
 

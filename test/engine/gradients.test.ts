@@ -3,20 +3,20 @@ import * as assert from 'uvu/assert';
 import {
   compile,
   compileGradients,
+  cpuDevice,
   gradientOf,
   type HostTensor,
   l2Normalize,
   normal,
   Optimizer,
   ones,
-  openDevice,
   Parameters,
   tf,
   zeros,
 } from '../../engine/index.ts';
 import { close, floats, intVector, vector } from './support/agree.ts';
 
-const cpu = openDevice('cpu', { threads: 1 });
+const cpu = cpuDevice({ threads: 1 });
 const flat = (t: HostTensor): HostTensor => ({ ...t, shape: [t.data.length] });
 const list = (t: HostTensor) => [...t.data];
 

@@ -3,11 +3,11 @@ import * as assert from 'uvu/assert';
 import {
   compileGradients,
   compileShards,
+  cpuDevice,
   dropout,
   type Feeds,
   type Inputs,
   normal,
-  openDevice,
   Parameters,
   tf,
 } from '../../engine/index.ts';
@@ -50,7 +50,7 @@ function close(actual: number[][], expected: number[][]): void {
 for (const threads of [1, 2])
   test(`parts of a batch sum up to the whole, on ${threads} threads, again and again`, async () => {
     const { parameters, loss, gradients } = setting(0);
-    const device = openDevice('cpu', { threads: 1 });
+    const device = cpuDevice({ threads: 1 });
     const whole = compileGradients(loss, { parameters, device });
     const shards = compileShards(loss, 2, { parameters, threads });
     for (const step of [1, 2, 3]) {

@@ -3,6 +3,7 @@ import * as assert from 'uvu/assert';
 import { seeded } from '../../common/random.ts';
 import {
   compileGradients,
+  cpuDevice,
   dropout,
   type Feeds,
   gelu,
@@ -15,7 +16,6 @@ import {
   normal,
   Optimizer,
   ones,
-  openDevice,
   Parameters,
   tf,
   withRandomness,
@@ -144,7 +144,7 @@ function eagerLosses(model: Model): number[] {
 async function compiledLosses(model: Model, threads: number, simd = true): Promise<number[]> {
   const parameters = new Parameters({ seed: 7, simd });
   const loss = model.build(parameters);
-  const step = compileGradients(loss, { parameters, device: openDevice('cpu', { threads }) });
+  const step = compileGradients(loss, { parameters, device: cpuDevice({ threads }) });
   const optimizer = new Optimizer(parameters, { type: 'adam', learningRate: RATE });
   const losses: number[] = [];
   for (let i = 0; i < STEPS; i++) {

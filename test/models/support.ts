@@ -1,4 +1,4 @@
-import { type Device, openDevice } from '../../engine/index.ts';
+import { cpuDevice, type Device } from '../../engine/index.ts';
 import { type ModelDefinition, models } from '../../models/index.ts';
 import { type Variant, variantsOf } from '../../training/contract/variants.ts';
 
@@ -13,4 +13,4 @@ export function trainedModel(name: string): ModelDefinition {
 /** Every registered model that is trained, in every combination of the choices that its settings offer. */
 export const variants = (): Variant[] => models.trained().flatMap(variantsOf);
 
-export const DEVICES: Device[] = [1, 2].map((threads) => openDevice('cpu', { threads }));
+export const DEVICES: Device[] = [1, 2].map((threads) => cpuDevice({ threads }));

@@ -2,7 +2,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { lossSettings } from '../../configs/train-settings.ts';
 import type { Batch } from '../../data/batches.ts';
-import { Optimizer, openDevice } from '../../engine/index.ts';
+import { cpuDevice, Optimizer } from '../../engine/index.ts';
 import { trainingStep } from '../../training/step.ts';
 import {
   type Built,
@@ -18,7 +18,7 @@ import {
 } from '../models/support.ts';
 import { runWith, trainerOf } from './support.ts';
 
-const device = openDevice('cpu', { threads: 1 });
+const device = cpuDevice({ threads: 1 });
 const noRows = { user: new Int32Array(), start: new Int32Array(), end: new Int32Array() };
 /** Every item is a target of training, some more often. */
 const train = { ...noRows, target: Int32Array.from({ length: 40 }, (_, i) => (i * i) % ITEMS) };

@@ -4,7 +4,7 @@ import { Progress } from '../../common/progress.ts';
 import { seeded } from '../../common/random.ts';
 import { lossSettings, trainSettings } from '../../configs/train-settings.ts';
 import type { Dataset } from '../../data/dataset.ts';
-import { openDevice } from '../../engine/index.ts';
+import { cpuDevice } from '../../engine/index.ts';
 import type { Metrics } from '../../evaluation/metrics.ts';
 import type { EpochRecord } from '../../training/checkpoint.ts';
 import { Trainer } from '../../training/trainer.ts';
@@ -75,7 +75,7 @@ export function trainerOf({
     settings: parsed,
     loss: lossSettings.parse(loss),
     seed,
-    device: openDevice('cpu', { threads }),
+    device: cpuDevice({ threads }),
     progress: new Progress(),
   });
   return { trainer, built, dataset };

@@ -1,5 +1,5 @@
 import { messageOf } from '../../common/errors.ts';
-import { compile, type Device, type HostTensor, modelLine, openDevice, tf } from '../../engine/index.ts';
+import { compile, cpuDevice, type Device, type HostTensor, modelLine, tf } from '../../engine/index.ts';
 import type { Items, Recommender } from '../../models/index.ts';
 import { catalogue, historyOf } from '../objective.ts';
 import { type Built, ITEMS, textFor, type Variant } from './variants.ts';
@@ -87,7 +87,7 @@ export interface Vectors {
 export const places = [5, 2, 11, 5];
 
 /** The CPU with one thread and with two. */
-export const devices: Device[] = [1, 2].map((threads) => openDevice('cpu', { threads }));
+export const devices: Device[] = [1, 2].map((threads) => cpuDevice({ threads }));
 
 /** Item vectors, and sequence vectors in both forms, of histories with the given padded length. */
 export async function vectorsOf(

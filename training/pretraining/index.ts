@@ -77,7 +77,7 @@ export async function runPretraining(
   await folder.begin(
     yaml,
     { pairs: { file: settings.pairs, sha256: hash, ...read.report } },
-    environmentOf({ device: openDevice(settings.device, { threads }).name, threads }),
+    environmentOf({ device: (await openDevice(settings.device, { threads })).name, threads }),
   );
   await beginEncoderFolder(folder.file(ENCODER_FOLDER), start.config, source);
   progress.run(folder.shown);
@@ -179,7 +179,7 @@ async function pretrain(
     objective,
     vocabulary: { size: tokenizer.size, maskId: tokenizer.maskId, special: tokenizer.special },
     rows: rowsWithin(train.memoryMb * 2 ** 20, 2 * train.batchSize, train.maxTokens, config),
-    device: openDevice(settings.device, { threads: effectiveThreads(settings.threads) }),
+    device: await openDevice(settings.device, { threads: effectiveThreads(settings.threads) }),
   };
   const evaluator = new Evaluator(options, train.batchSize);
   const trainer = new PretrainingTrainer(settings, corpus.train, options, progress);

@@ -12,14 +12,7 @@ import {
 import { partsOf, rowsWithin } from '../../../encoders/pretraining/parts.ts';
 import { maskParts, type Objective, PretrainingStep } from '../../../encoders/pretraining/step.ts';
 import { poolTokens, type RobertaConfig } from '../../../encoders/roberta-model.ts';
-import {
-  type Feeds,
-  l2Normalize,
-  openDevice,
-  Parameters,
-  tf,
-  withRandomness,
-} from '../../../engine/index.ts';
+import { cpuDevice, type Feeds, l2Normalize, Parameters, tf, withRandomness } from '../../../engine/index.ts';
 
 const test = suite('pretraining step');
 
@@ -83,7 +76,7 @@ async function gradientsOf({ config: twist, objective: aim, heads: head, rows, s
     objective: { ...objective, ...aim },
     vocabulary,
     rows,
-    device: openDevice('cpu', { threads: 1 }),
+    device: cpuDevice({ threads: 1 }),
   });
   try {
     const randomness = { seed: 5, step: 1 };
@@ -151,7 +144,7 @@ test('with dropout, both encodings of a part see the same masks: its gradients a
     values.forEach((_, i) => {
       values[i] += (move * direction[i]) / length;
     });
-    const device = openDevice('cpu', { threads: 1 });
+    const device = cpuDevice({ threads: 1 });
     const aim = { ...objective, mlmWeight: 0 };
     const step = new PretrainingStep({
       parameters: twin,

@@ -2,11 +2,11 @@ import * as assert from 'uvu/assert';
 import { seeded } from '../../../common/random.ts';
 import {
   compile,
+  cpuDevice,
   type Device,
   type Feeds,
   type HostTensor,
   type Inputs,
-  openDevice,
   sizeOf,
   tf,
   withRandomness,
@@ -80,7 +80,7 @@ export function eagerly(fn: Named, feeds: Feeds): Record<string, HostTensor> {
   });
 }
 
-export const DEVICES: Device[] = [1, 2].map((threads) => openDevice('cpu', { threads }));
+export const DEVICES: Device[] = [1, 2].map((threads) => cpuDevice({ threads }));
 
 /** Checks that `fn`, compiled with one and with two threads, gives what it gives eagerly (or what is expected). */
 export async function agrees(

@@ -1,0 +1,23 @@
+import type { Compiled, Program } from '../compile.ts';
+import type { Graph } from '../graph.ts';
+import type { Executable } from '../session.ts';
+
+/** Where functions compute. */
+export interface Device {
+  readonly name: string;
+  /** Why this device was taken, in words for the user. */
+  readonly reason: string;
+  /** Threads of one operation. */
+  readonly threads: number;
+  /** True where results are host memory at no cost, so that the host may do part of the work. */
+  readonly inHostMemory: boolean;
+  /** Makes a graph ready that reads host memory and writes it. */
+  load(graph: Graph): Promise<Executable>;
+  /** Set by devices that do not run functions as graphs from and into host memory. */
+  compile?(program: Program): Compiled;
+}
+
+export interface DeviceOptions {
+  /** Threads of one operation; by default as many as the machine has cores. */
+  threads?: number;
+}
