@@ -84,11 +84,15 @@ export class Sweep {
     try {
       await alone(this.folder, async () => {
         for (const row of this.rows) await this.#refresh(row);
-        await this.#executor.ready();
-        const encoders = this.rows.filter(({ trial }) => trial.command[0] === 'pretrain');
-        const fields = fieldsOf(this.plan.trials).map((field) => this.#runField(field));
-        await settle([...encoders.map((row) => this.#pretrain(row)), ...fields]);
-        await this.#save();
+        try {
+          await this.#executor.ready();
+          const encoders = this.rows.filter(({ trial }) => trial.command[0] === 'pretrain');
+          const fields = fieldsOf(this.plan.trials).map((field) => this.#runField(field));
+          await settle([...encoders.map((row) => this.#pretrain(row)), ...fields]);
+        } finally {
+          // What was being written must not come after what the next execution writes.
+          await this.#save();
+        }
       });
     } finally {
       this.#executor.close();
