@@ -3,6 +3,7 @@ import { cpus, loadavg } from 'node:os';
 import type { Bench } from './bench.ts';
 import { blair } from './blair.ts';
 import { data } from './data.ts';
+import { devices } from './devices.ts';
 import { encode } from './encode.ts';
 import { evaluation } from './evaluation.ts';
 import { games } from './games.ts';
@@ -17,6 +18,7 @@ import { transfer } from './transfer.ts';
 const benches: Bench[] = [
   limits,
   steps,
+  devices,
   encode,
   pretraining,
   evaluation,

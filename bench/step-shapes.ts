@@ -1,12 +1,15 @@
 import { seeded } from '../common/random.ts';
 import type { Batch } from '../data/batches.ts';
+import type { TextTable } from '../training/objective.ts';
 
 /** A training step of fixed shape: softmax over all items at `targets` positions of [batch, length] histories. */
 export interface StepShape {
   name: string;
   describe: string;
-  model: 'sasrec' | 'gru4rec';
+  model: 'sasrec' | 'gru4rec' | 'sasrec-text' | 'unisrec';
   items: number;
+  /** Width of the frozen text vectors, 0 where the model reads none. */
+  textDims: number;
   batch: number;
   length: number;
   /** Divisible by `batch`; batch x length for a loss at every position. */
@@ -24,8 +27,9 @@ const sasrec = (rate = 0) => ({
   attentionDropout: rate,
 });
 const gru4rec = (hiddenSize: number) => ({ embeddingSize: 64, hiddenSize, layers: 1, dropout: 0 });
-const every = { batch: 128, length: 50, targets: 6400 };
-const some = { batch: 64, length: 20, targets: 512 };
+const every = { batch: 128, length: 50, targets: 6400, textDims: 0 };
+const some = { batch: 64, length: 20, targets: 512, textDims: 0 };
+const texts = { ...some, textDims: 768 };
 
 export const SHAPES: readonly StepShape[] = [
   {
@@ -76,6 +80,22 @@ export const SHAPES: readonly StepShape[] = [
     ...every,
     settings: gru4rec(128),
   },
+  {
+    name: 'sasrec-text-5k',
+    describe: 'SASRec(Text), 5k items with 768-wide texts, 64 x 20, 512 target rows',
+    model: 'sasrec-text',
+    items: 5000,
+    ...texts,
+    settings: { ...sasrec(), adaptorSize: 300, adaptorDropout: 0 },
+  },
+  {
+    name: 'unisrec-5k',
+    describe: 'UniSRec (8 experts, state 300), 5k items with 768-wide texts, 64 x 20, 512 target rows',
+    model: 'unisrec',
+    items: 5000,
+    ...texts,
+    settings: { ...sasrec(), hiddenSize: 300, experts: 8, adaptorDropout: 0 },
+  },
 ];
 
 /**
@@ -84,13 +104,25 @@ export const SHAPES: readonly StepShape[] = [
  * Attention counts whole [length, length] matrices: neither side leaves out the half that the causal mask hides.
  * Elementwise work, gathers and Adam are not counted: they are what keeps a step above its limit.
  */
-export function gflop({ model, items, batch, length, targets, settings }: StepShape): number {
+export function gflop({ model, items, batch, length, targets, settings, textDims }: StepShape): number {
   const positions = batch * length;
   const d = settings.embeddingSize ?? settings.hiddenSize;
   const perPosition =
-    model === 'sasrec' ? transformerProducts(settings, length) : recurrentProducts(settings);
+    model === 'gru4rec' ? recurrentProducts(settings) : transformerProducts(settings, length);
   const loss = targets * items * d;
-  return (3 * 2 * (positions * perPosition + loss)) / 1e9;
+  const { fromText, further } = adaptorProducts(settings, textDims);
+  return (2 * (3 * (positions * perPosition + loss + items * further) + 2 * items * fromText)) / 1e9;
+}
+
+/** Multiply-adds an item: those of frozen texts, which need no gradient and so two products a step, and those after them. */
+function adaptorProducts(
+  { hiddenSize, adaptorSize, experts }: Record<string, number>,
+  textDims: number,
+): { fromText: number; further: number } {
+  if (adaptorSize) return { fromText: textDims * adaptorSize, further: adaptorSize * hiddenSize };
+  return experts
+    ? { fromText: textDims * (hiddenSize + 2) * experts, further: experts * hiddenSize }
+    : { fromText: 0, further: 0 };
 }
 
 /** Multiply-adds a position: query, key, value and out [d, d], two feed-forward products, logits and mix over `length`. */
@@ -106,6 +138,14 @@ function recurrentProducts({ embeddingSize, hiddenSize: h, layers }: Record<stri
   const first = 3 * h * (embeddingSize + h);
   const further = (layers - 1) * 3 * h * (h + h);
   return first + further + h * embeddingSize;
+}
+
+/** Random text vectors [items, textDims]; undefined where the model reads none. */
+export function syntheticTexts({ items, textDims }: StepShape): TextTable {
+  if (!textDims) return undefined;
+  const random = seeded('bench texts');
+  const data = Float32Array.from({ length: items * textDims }, () => random.uniform() - 0.5);
+  return { dtype: 'float32', shape: [items, textDims], data };
 }
 
 /** A batch of random full histories; its targets follow the last targets / batch positions of every row. */

@@ -1,31 +1,14 @@
 import { availableParallelism } from 'node:os';
-import type { Batch } from '../data/batches.ts';
-import { type Compiled, compileGradients, cpuDevice, Optimizer, Parameters } from '../engine/index.ts';
-import { models } from '../models/index.ts';
-import { feedsOf, trainingLoss } from '../training/objective.ts';
+import { cpuDevice } from '../engine/index.ts';
 import { type Bench, type BenchRow, median, round, watched } from './bench.ts';
 import { productLimits } from './limits.ts';
-import { findTorch, TORCH_MISSING, type Torch, TorchProcess } from './peers/torch.ts';
+import { findTorch, TORCH_MISSING, type Torch } from './peers/torch.ts';
 import { gflop, SHAPES, type StepShape, syntheticBatch } from './step-shapes.ts';
+import { BATCHES, type Block, OwnSide, type Side, TorchSide } from './step-sides.ts';
 
 const TURNS = 3;
 /** Steps of a turn; the first warms up caches that the other side has used, and does not count. */
 const STEPS = 8;
-const BATCHES = 4;
-const LEARNING_RATE = 1e-3;
-
-/** Some steps in a row: milliseconds and loss of each, and CPU milliseconds of all threads together. */
-interface Block {
-  ms: number[];
-  losses: number[];
-  cpuMs: number;
-}
-
-/** Whoever trains: it goes on where its last block ended. */
-interface Side {
-  steps(count: number): Promise<Block>;
-  close(): Promise<void>;
-}
 
 interface Setting {
   threads: number;
@@ -75,7 +58,7 @@ function shapeNamed(name: string): StepShape {
 
 async function measure(shape: StepShape, setting: Setting, best: number): Promise<BenchRow> {
   const batches = Array.from({ length: BATCHES }, (_, i) => syntheticBatch(shape, i));
-  const ours = new OwnSide(shape, batches, setting.threads);
+  const ours = new OwnSide(shape, batches, cpuDevice({ threads: setting.threads }));
   const peer = setting.torch && (await TorchSide.start(shape, batches, setting, setting.torch));
   const times = { ours: [] as number[], peer: [] as number[], others: [] as number[] };
   // Compiles, and lets allocators settle.
@@ -108,96 +91,6 @@ async function takeTurn(side: Side, times: number[], others: number[]): Promise<
   others.push(block.others);
 }
 
-/** What the trainer does in a step, with the models, loss and optimizer that it uses. */
-class OwnSide implements Side {
-  readonly parameters = new Parameters({ seed: 1 });
-  readonly #batches: readonly Batch[];
-  readonly #step: Compiled;
-  readonly #optimizer: Optimizer;
-
-  constructor(shape: StepShape, batches: readonly Batch[], threads: number) {
-    const { items, length, settings } = shape;
-    const { parameters } = this;
-    const definition = models.get(shape.model);
-    const context = { itemCount: items, textDims: 0, maxHistory: length, parameters };
-    if (definition.kind !== 'trained') throw new Error(`${shape.model} is not trained`);
-    const model = definition.build(definition.config.parse(settings), context);
-    this.#batches = batches;
-    this.#optimizer = new Optimizer(parameters, { type: 'adam', learningRate: LEARNING_RATE });
-    this.#step = compileGradients(trainingLoss(model, items), {
-      parameters,
-      device: cpuDevice({ threads }),
-    });
-  }
-
-  async steps(count: number): Promise<Block> {
-    const block: Block = { ms: [], losses: [], cpuMs: 0 };
-    const before = process.cpuUsage();
-    for (let i = 0; i < count; i++) {
-      const step = this.#optimizer.steps;
-      const started = performance.now();
-      const feeds = feedsOf(this.#batches[step % this.#batches.length], undefined);
-      const { loss } = await this.#step(feeds, { seed: 1, step: step + 1 });
-      this.#optimizer.step();
-      block.ms.push(performance.now() - started);
-      block.losses.push(loss.data[0]);
-    }
-    const { user, system } = process.cpuUsage(before);
-    block.cpuMs = (user + system) / 1000;
-    return block;
-  }
-
-  async close(): Promise<void> {
-    await this.#step.close();
-    this.parameters.dispose();
-  }
-}
-
-class TorchSide implements Side {
-  readonly #process: TorchProcess;
-
-  private constructor(process: TorchProcess) {
-    this.#process = process;
-  }
-
-  static async start(
-    { model, items, length, settings, ...sizes }: StepShape,
-    batches: readonly Batch[],
-    { threads, tuned }: Setting,
-    torch: Torch,
-  ): Promise<TorchSide> {
-    const spec = { model, items, length, settings, threads, tuned, learningRate: LEARNING_RATE };
-    const process = new TorchProcess(torch, './torch_step.py', spec);
-    const everyPosition = sizes.targets === sizes.batch * length;
-    await process.ask({
-      batches: batches.map(({ history, positions, target }) => ({
-        history: Array.from({ length: sizes.batch }, (_, row) => [
-          ...history.subarray(row * length, (row + 1) * length),
-        ]),
-        positions: everyPosition ? null : [...positions],
-        target: [...target],
-      })),
-    });
-    return new TorchSide(process);
-  }
-
-  /** Starts from our parameters. */
-  async load(parameters: Parameters): Promise<void> {
-    const values = parameters
-      .all()
-      .map(({ name, shape, values }) => [name, { shape, values: [...values] }] as const);
-    await this.#process.ask({ parameters: Object.fromEntries(values) });
-  }
-
-  steps(count: number): Promise<Block> {
-    return this.#process.ask<Block>({ steps: count });
-  }
-
-  close(): Promise<void> {
-    return this.#process.close();
-  }
-}
-
 /**
  * Takes a few steps from the same parameters on a small catalogue on both sides, without dropout.
  * @throws where their losses differ: then the sides do not do the same work, and their times say nothing
@@ -213,10 +106,11 @@ async function checkSameStep(shape: StepShape, setting: Setting, torch: Torch): 
     batch: 4,
     length: 6,
     targets: 8,
-    settings: Object.fromEntries(without),
+    // A single expert's gate is open, whatever the noise, which is drawn otherwise on each side.
+    settings: { ...Object.fromEntries(without), ...(shape.settings.experts && { experts: 1 }) },
   };
   const batches = [0, 1].map((seed) => syntheticBatch(small, seed));
-  const ours = new OwnSide(small, batches, setting.threads);
+  const ours = new OwnSide(small, batches, cpuDevice({ threads: setting.threads }));
   const peer = await TorchSide.start(small, batches, setting, torch);
   await peer.load(ours.parameters);
   const own = (await ours.steps(10)).losses;

@@ -1,6 +1,7 @@
-"""Training steps of SASRec and GRU4Rec in plain PyTorch, as RecBole writes them: the peer of `npm run bench -- steps`.
+"""Training steps of the four models in plain PyTorch, as RecBole writes them: the peer of `npm run bench -- steps`.
 
-argv: {"model", "items", "length", "settings", "threads", "learningRate", "tuned"}. Then, a line of JSON each on stdin:
+argv: {"model", "items", "length", "textDims", "settings", "threads", "learningRate", "tuned"}. Then, a line of JSON each on stdin:
+  {"texts": [[x]]}                                                                 frozen text vectors [items, textDims]
   {"batches": [{"history": [[id]], "positions": [flat] or null, "target": [id]}]}  what steps go round
   {"parameters": {name: {"shape", "values"}}}                                      start from these (rec's names and layout)
   {"steps": n}                                                   answers {"ms": [n], "losses": [n], "cpuMs": of all threads}
@@ -17,7 +18,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-TABLES = ("item.weight", "transformer.position.weight")
+# Matrices that have the same layout on both sides.
+ALIKE = ("item.weight", "transformer.position.weight")
 
 
 class Block(nn.Module):
@@ -66,23 +68,31 @@ class Transformer(nn.Module):
         return x
 
 
+def initialise(model):
+    """BERT's way."""
+    for module in model.modules():
+        if isinstance(module, (nn.Linear, nn.Embedding)):
+            nn.init.normal_(module.weight, std=0.02)
+        if isinstance(module, nn.Linear):
+            nn.init.zeros_(module.bias)
+
+
 class SASRec(nn.Module):
-    def __init__(self, items, length, settings, tuned):
+    def __init__(self, items, length, _text_dims, settings, tuned):
         super().__init__()
         self.item = nn.Embedding(items, settings["hiddenSize"])
         self.transformer = Transformer(length, settings, tuned)
-        for module in self.modules():
-            if isinstance(module, (nn.Linear, nn.Embedding)):
-                nn.init.normal_(module.weight, std=0.02)
-            if isinstance(module, nn.Linear):
-                nn.init.zeros_(module.bias)
+        initialise(self)
 
-    def forward(self, history):
+    def items(self, _texts):
+        return self.item.weight
+
+    def forward(self, history, _table):
         return self.transformer(self.item(history))
 
 
 class GRU4Rec(nn.Module):
-    def __init__(self, items, _length, settings, _tuned):
+    def __init__(self, items, _length, _text_dims, settings, _tuned):
         super().__init__()
         embedding, hidden = settings["embeddingSize"], settings["hiddenSize"]
         self.item = nn.Embedding(items, embedding)
@@ -94,9 +104,65 @@ class GRU4Rec(nn.Module):
             if name.startswith("weight"):
                 nn.init.xavier_uniform_(parameter)
 
-    def forward(self, history):
+    def items(self, _texts):
+        return self.item.weight
+
+    def forward(self, history, _table):
         states, _ = self.gru(self.dropout(self.item(history)))
         return self.dense(states)
+
+
+class SASRecText(nn.Module):
+    def __init__(self, _items, length, text_dims, settings, tuned):
+        super().__init__()
+        inner, d = settings["adaptorSize"], settings["hiddenSize"]
+        self.adaptor = nn.ModuleList([nn.Linear(text_dims, inner), nn.Linear(inner, d)])
+        self.dropout = nn.Dropout(settings["adaptorDropout"])
+        self.transformer = Transformer(length, settings, tuned)
+        initialise(self)
+
+    def items(self, texts):
+        widen, narrow = self.adaptor
+        return narrow(self.dropout(torch.relu(widen(self.dropout(texts)))))
+
+    def forward(self, history, table):
+        return self.transformer(table[history])
+
+
+class MixtureOfExperts(nn.Module):
+    """sum_k gate_k(x) W_k (dropout(x) - b_k), noisy gates; every expert a product of its own, as in the official code."""
+
+    def __init__(self, text_dims, settings):
+        super().__init__()
+        self.experts, self.size = settings["experts"], settings["hiddenSize"]
+        self.weight = nn.Parameter(torch.randn(text_dims, self.experts * self.size) * 0.02)
+        self.shift = nn.Parameter(torch.zeros(self.experts, text_dims))
+        self.gate = nn.Parameter(torch.zeros(text_dims, self.experts))
+        self.gate_noise = nn.Parameter(torch.zeros(text_dims, self.experts))
+        self.dropout = nn.Dropout(settings["adaptorDropout"])
+
+    def forward(self, x):
+        logits = x @ self.gate
+        gates = torch.softmax(logits + torch.randn_like(logits) * (F.softplus(x @ self.gate_noise) + 0.01), -1)
+        weights = self.weight.split(self.size, 1)
+        each = [(self.dropout(x) - self.shift[k]) @ weights[k] for k in range(self.experts)]
+        return (gates.unsqueeze(-1) * torch.stack(each, -2)).sum(-2)
+
+
+class UniSRec(nn.Module):
+    temperature = 0.07
+
+    def __init__(self, _items, length, text_dims, settings, tuned):
+        super().__init__()
+        self.adaptor = MixtureOfExperts(text_dims, settings)
+        self.transformer = Transformer(length, settings, tuned)
+        initialise(self.transformer)
+
+    def items(self, texts):
+        return self.adaptor(texts)
+
+    def forward(self, history, table):
+        return self.transformer(table[history])
 
 
 def load(model, parameters):
@@ -104,7 +170,7 @@ def load(model, parameters):
     own = dict(model.named_parameters())
     for name, given in parameters.items():
         values = torch.tensor(given["values"]).reshape(given["shape"])
-        if values.dim() == 2 and name not in TABLES:
+        if values.dim() == 2 and name not in ALIKE and (not name.startswith("adaptor.") or name[8].isdigit()):
             values = values.T
         gru = re.fullmatch(r"gru\.(\d+)\.(input|hidden)\.(weight|bias)", name)
         if gru:
@@ -114,13 +180,16 @@ def load(model, parameters):
         raise SystemExit(f"no values were given for {', '.join(own)}")
 
 
-def step(model, optimizer, batch):
+def step(model, optimizer, batch, texts):
     history, positions, target = batch
     optimizer.zero_grad()
-    vectors = model(history).flatten(0, 1)
+    table = model.items(texts)
+    vectors = model(history, table).flatten(0, 1)
     if positions is not None:
         vectors = vectors[positions]
-    loss = F.cross_entropy(vectors @ model.item.weight.T, target)
+    if hasattr(model, "temperature"):
+        vectors, table = F.normalize(vectors, dim=-1) / model.temperature, F.normalize(table, dim=-1)
+    loss = F.cross_entropy(vectors @ table.T, target)
     loss.backward()
     optimizer.step()
     return loss.item()
@@ -130,11 +199,11 @@ def main():
     spec = json.loads(sys.argv[1])
     torch.set_num_threads(spec["threads"])
     torch.manual_seed(1)
-    kind = {"sasrec": SASRec, "gru4rec": GRU4Rec}[spec["model"]]
-    model = kind(spec["items"], spec["length"], spec["settings"], spec["tuned"])
+    kind = {"sasrec": SASRec, "gru4rec": GRU4Rec, "sasrec-text": SASRecText, "unisrec": UniSRec}[spec["model"]]
+    model = kind(spec["items"], spec["length"], spec["textDims"], spec["settings"], spec["tuned"])
     extra = {"fused": True} if spec["tuned"] else {}
     optimizer = torch.optim.Adam(model.parameters(), lr=spec["learningRate"], **extra)
-    batches, done = [], 0
+    batches, texts, done = [], None, 0
     for line in sys.stdin:
         command, answer = json.loads(line), {}
         if "batches" in command:
@@ -146,6 +215,8 @@ def main():
                 )
                 for b in command["batches"]
             ]
+        if "texts" in command:
+            texts = torch.tensor(command["texts"])
         if "parameters" in command:
             load(model, command["parameters"])
         if "steps" in command:
@@ -153,7 +224,7 @@ def main():
             cpu = time.process_time()
             for _ in range(command["steps"]):
                 started = time.perf_counter()
-                answer["losses"].append(step(model, optimizer, batches[done % len(batches)]))
+                answer["losses"].append(step(model, optimizer, batches[done % len(batches)], texts))
                 answer["ms"].append((time.perf_counter() - started) * 1e3)
                 done += 1
             answer["cpuMs"] = (time.process_time() - cpu) * 1e3
