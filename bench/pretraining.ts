@@ -36,7 +36,7 @@ const shapes: Shape[] = [
     config: mini,
     pairs: 128,
     length: 64,
-    memoryMb: 4608,
+    memoryMb: 2560,
   },
   {
     name: 'blair-mini, 768 pairs x 64 tokens, within 1 GB',

@@ -153,7 +153,7 @@ export class Graph {
     this.outputs.set(name, { ...spec, value });
   }
 
-  /** Removes what no output needs, and lets outputs name their producers instead of copying them. */
+  /** Removes what no output needs, lets outputs name their producers instead of copying them, and orders the nodes. */
   finish(): void {
     this.#nameOutputs();
     const needed = new Set([...this.outputs.values()].map((o) => o.value));
@@ -168,6 +168,18 @@ export class Graph {
     for (const name of [...this.inputs.keys()]) if (!needed.has(name)) this.inputs.delete(name);
     const kept = this.randomInputs.filter((r) => needed.has(r.name));
     this.randomInputs.splice(0, Infinity, ...kept);
+    this.#orderLeaves();
+  }
+
+  /**
+   * onnxruntime begins with the last node that no other reads, does what it needs, and goes on with the one before. With
+   * those nodes in reverse, a layer's gradients are computed when the way back has come to it; in order they would be
+   * left for the end, and all that they read be kept until then.
+   */
+  #orderLeaves(): void {
+    const read = new Set(this.nodes.flatMap((node) => node.inputs));
+    const isLeaf = (node: Node) => !node.outputs.some((name) => read.has(name));
+    this.nodes = [...this.nodes.filter((node) => !isLeaf(node)), ...this.nodes.filter(isLeaf).reverse()];
   }
 
   #nameOutputs(): void {

@@ -37,7 +37,7 @@ export {
   zeros,
 } from './parameters.ts';
 export type { Randomness } from './random.ts';
-export { type Executable, runOnnx } from './session.ts';
+export { type Executable, keepsMemory, runOnnx } from './session.ts';
 export { compileShards, type Sharded } from './shards.ts';
 export { tf } from './tf.ts';
 export { isTracing, modelLine } from './tracer.ts';

@@ -1,6 +1,6 @@
 import { UserError } from '../../common/errors.ts';
-import type { Feeds } from '../../engine/index.ts';
-import { longestText, type RobertaConfig } from '../roberta-model.ts';
+import { type Feeds, keepsMemory } from '../../engine/index.ts';
+import { longestText, type RobertaConfig, robertaShapes } from '../roberta-model.ts';
 
 /** Sequences of one step, in parts of like length. */
 export interface Parts {
@@ -51,22 +51,35 @@ export function activationBytes(length: number, config: RobertaConfig): number {
 }
 
 /**
- * Rows of a part, such that a step's activations stay within `bytes`: all sequences in one part where they fit. Every graph
- * keeps its memory for every length of a part: one part has nearly always the greatest length, in the contrastive and the
- * masked pass; sorted parts have four lengths, and are encoded once without gradients besides.
+ * Rows of a part, such that a step's activations stay within `bytes`: all sequences in one part where they fit, else parts
+ * of like size.
  * @param sequences of a step, each of at most `length` tokens
  * @throws UserError where not even one sequence fits
  */
 export function rowsWithin(bytes: number, sequences: number, length: number, config: RobertaConfig): number {
   const each = activationBytes(length, config);
-  if (sequences * each * IN_ONE_PART <= bytes) return sequences;
-  const rows = Math.floor(bytes / (each * IN_PARTS));
-  if (rows >= 1) return Math.min(rows, sequences);
-  const least = Math.ceil((each * IN_PARTS) / 2 ** 20);
+  const share = SHARES[keepsMemory(externalBytes(config)) ? 'kept' : 'freed'];
+  if (sequences * each * share.inOnePart <= bytes) return sequences;
+  const most = Math.floor(bytes / (each * share.inParts));
+  if (most >= 1) return Math.ceil(sequences / Math.ceil(sequences / most));
+  const least = Math.ceil((each * share.inParts) / 2 ** 20);
   throw new UserError(
     `a text of ${length} tokens takes ${least} MB beside the model's own memory; raise train.memoryMb, or lower maxTokens`,
   );
 }
 
-const IN_ONE_PART = 2;
-const IN_PARTS = 9;
+/**
+ * Memory of a step as a multiple of one part's activations, as measured. Graphs of small models keep theirs for every length
+ * of a part: one part has nearly always the greatest length, in the contrastive and the masked pass; sorted parts have four
+ * lengths, and are encoded once without gradients besides.
+ */
+const SHARES = {
+  kept: { inOnePart: 1, inParts: 4.5 },
+  freed: { inOnePart: 0.7, inParts: 0.7 },
+};
+
+/** What the graph of a step reads and writes: parameters and their gradients. */
+function externalBytes(config: RobertaConfig): number {
+  const sizes = [...robertaShapes(config).values()].map((shape) => shape.reduce((a, b) => a * b, 1));
+  return 8 * sizes.reduce((a, b) => a + b, 0);
+}
