@@ -1,13 +1,13 @@
 import type { Device } from './devices/contract.ts';
 import { cpuDevice } from './devices/cpu.ts';
-import { allocate, type HostTensor, sizeOf } from './graph.ts';
+import { allocate, type Graph, type HostTensor, sizeOf } from './graph.ts';
 import './ops.ts';
 import { type Parameter, Parameters } from './parameters.ts';
 import type { Randomness } from './random.ts';
 import { addRows, liftScatters } from './scatter.ts';
 import type { Executable } from './session.ts';
 import { tf } from './tf.ts';
-import { type CapturedVariable, trace } from './tracer.ts';
+import { type CapturedVariable, type Target, trace } from './tracer.ts';
 
 export type Inputs = Record<string, tf.Tensor>;
 export type Feeds = Record<string, HostTensor>;
@@ -78,13 +78,15 @@ export function compileGradients(
   return cached(withGradients, options, { inputs: wanted, accumulate });
 }
 
-const parameterName = (name: string) => `parameter:${name}`;
-const gradientName = (name: string) => `gradient:${name}`;
+export const parameterName = (name: string) => `parameter:${name}`;
+export const gradientName = (name: string) => `gradient:${name}`;
 
 /** A function to be run on a device, with the variables that it uses. */
 export interface Program {
   fn(inputs: Inputs): Record<string, tf.Tensor>;
   parameters: Parameters;
+  /** How many shapes stay compiled. */
+  sessions: number;
   /** Set where the function computes gradients. */
   differentiation?: Differentiation;
 }
@@ -95,15 +97,70 @@ export interface Differentiation {
   accumulate: boolean;
 }
 
+/** Traces a program for the shapes of `feeds`. Outputs are its results and `gradientName`s; it still wants its `finish()`. */
+export function traceProgram({ fn, parameters }: Program, feeds: Feeds, target?: Target): Graph {
+  const captured: CapturedVariable[] = parameters.all().map((p) => ({
+    name: parameterName(p.name),
+    dtype: 'float32',
+    shape: p.shape,
+    variable: p.variable,
+  }));
+  return trace(fn, feeds, captured, target);
+}
+
+/** The gradients of parameters that a program is to find. */
+export const gradientNames = ({ parameters, differentiation }: Program): string[] =>
+  differentiation
+    ? parameters
+        .trainable()
+        .filter(({ lazy }) => !lazy)
+        .map((p) => gradientName(p.name))
+    : [];
+
+/** What was made for the latest shapes of a function's inputs. */
+export class ShapeCache<T extends { release(): Promise<void> }> {
+  readonly #made = new Map<string, T>();
+  readonly #capacity: number;
+
+  constructor(capacity: number) {
+    this.#capacity = capacity;
+  }
+
+  async get(feeds: Feeds, make: () => Promise<T>): Promise<T> {
+    const key = Object.entries(feeds)
+      .map(([name, t]) => `${name}:${t.dtype}[${t.shape}]`)
+      .join();
+    let found = this.#made.get(key);
+    if (!found) {
+      found = await make();
+      for (const [oldKey, old] of this.#made) {
+        if (this.#made.size < this.#capacity) break;
+        this.#made.delete(oldKey);
+        await old.release();
+      }
+    }
+    // A Map iterates in order of insertion: re-inserting makes this the most recently used.
+    this.#made.delete(key);
+    this.#made.set(key, found);
+    return found;
+  }
+
+  async close(): Promise<void> {
+    for (const made of this.#made.values()) await made.release();
+    this.#made.clear();
+  }
+}
+
 function cached(
-  fn: (inputs: Inputs) => Record<string, tf.Tensor>,
+  fn: Program['fn'],
   options: CompileOptions,
   differentiation?: Differentiation,
 ): Compiled {
   const { parameters = new Parameters(), sessions: capacity = 16 } = options;
   const device = options.device ?? cpuDevice({ threads: options.threads });
-  if (device.compile) return device.compile({ fn, parameters, differentiation });
-  const sessions = new Map<string, Session>();
+  const program: Program = { fn, parameters, sessions: capacity, differentiation };
+  if (device.compile) return device.compile(program);
+  const sessions = new ShapeCache<Session>(capacity);
   const shared = new Map<string, Float32Array>();
   if (differentiation) parameters.segments();
 
@@ -113,27 +170,10 @@ function cached(
     after?: Promise<unknown>,
   ) => {
     parameters.follow();
-    const key = Object.entries(feeds)
-      .map(([name, t]) => `${name}:${t.dtype}[${t.shape}]`)
-      .join();
-    let session = sessions.get(key);
-    if (!session) {
-      session = await Session.create(fn, feeds, { parameters, device, differentiation, shared });
-      for (const [oldKey, old] of sessions) {
-        if (sessions.size < capacity) break;
-        sessions.delete(oldKey);
-        await old.release();
-      }
-    }
-    // A Map iterates in order of insertion: re-inserting makes this the most recently used.
-    sessions.delete(key);
-    sessions.set(key, session);
+    const session = await sessions.get(feeds, () => Session.create(program, feeds, { device, shared }));
     return session.run(feeds, randomness, after);
   };
-  call.close = async () => {
-    for (const session of sessions.values()) await session.release();
-    sessions.clear();
-  };
+  call.close = () => sessions.close();
   return call;
 }
 
@@ -145,9 +185,7 @@ interface Scatter {
 }
 
 interface SessionContext {
-  parameters: Parameters;
   device: Device;
-  differentiation?: Differentiation;
   /** Buffers of gradients that all sessions of a function write, by name and shape. */
   shared: Map<string, Float32Array>;
 }
@@ -190,24 +228,14 @@ class Session {
   }
 
   static async create(
-    fn: (inputs: Inputs) => Record<string, tf.Tensor>,
+    program: Program,
     feeds: Feeds,
-    { parameters, device, differentiation, shared }: SessionContext,
+    { device, shared }: SessionContext,
   ): Promise<Session> {
-    const captured: CapturedVariable[] = parameters.all().map((p) => ({
-      name: parameterName(p.name),
-      dtype: 'float32',
-      shape: p.shape,
-      variable: p.variable,
-    }));
-    const graph = trace(fn, feeds, captured);
+    const { parameters, differentiation } = program;
+    const graph = traceProgram(program, feeds);
     const results: Record<string, HostTensor> = {};
-    const ofParameters = differentiation
-      ? parameters
-          .trainable()
-          .filter(({ lazy }) => !lazy)
-          .map((p) => gradientName(p.name))
-      : [];
+    const ofParameters = gradientNames(program);
     const ofInputs = new Map(differentiation?.inputs.map((input) => [gradientOf(input), feeds[input]]));
     const common = (name: string, shape: readonly number[]): Float32Array => {
       const key = `${name}[${shape}]`;

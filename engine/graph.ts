@@ -1,6 +1,8 @@
 import { UserError } from '../common/errors.ts';
 
 export type DType = 'float32' | 'int32' | 'bool';
+/** Types of the elements of a graph's values: those of tensors, and those that only graphs know. */
+export type ElementType = DType | 'int64' | 'int8' | 'uint32' | 'float16';
 export type HostArray = Float32Array | Int32Array | Uint8Array;
 
 /** Type and size of a tensor. Shapes are static; graphs that are not traced have -1, -2, ... for sizes that only a run tells. */
@@ -12,15 +14,17 @@ export interface Spec {
 /** A tensor in host memory, row-major. */
 export interface HostTensor extends Spec {
   data: HostArray;
+  /** True promises that nobody writes to `data` any more: a device with memory of its own keeps a copy. */
+  frozen?: boolean;
 }
 
 /** An integer, a list of integers, a text, a real number or a tensor, as ONNX attributes know them. */
 export type Attribute = number | readonly number[] | string | { float: number } | { tensor: Constant };
 
 export interface Constant {
-  dtype: DType | 'int64' | 'int8';
+  dtype: ElementType;
   shape: readonly number[];
-  data: HostArray | BigInt64Array | Int8Array;
+  data: HostArray | BigInt64Array | Int8Array | Uint32Array | Uint16Array;
 }
 
 export interface Node {
@@ -69,6 +73,8 @@ export class Graph {
   /** Output name -> the value that it shows. */
   readonly outputs = new Map<string, Spec & { value: string }>();
   readonly randomInputs: RandomInput[] = [];
+  /** Shapes of values, as far as they are known. */
+  readonly shapes = new Map<string, readonly number[]>();
   #shared = new Map<string, string>();
   #count = 0;
 

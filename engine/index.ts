@@ -22,8 +22,10 @@ export {
   linearSchedule,
   Optimizer,
   type OptimizerOptions,
+  openOptimizer,
   type RowGradients,
   type Schedule,
+  type Stepper,
 } from './optimizer.ts';
 export {
   type Initializer,

@@ -1,8 +1,16 @@
 import protobuf from 'protobufjs/minimal.js';
-import type { Attribute, Constant, Graph, Node } from './graph.ts';
+import type { Attribute, Constant, ElementType, Graph, Node } from './graph.ts';
 
 // Field numbers and element types of onnx.proto (ONNX IR version 9, opset 20).
-const ELEMENT_TYPE = { float32: 1, int8: 3, int32: 6, int64: 7, bool: 9 } as const;
+export const ELEMENT_TYPE: Record<ElementType, number> = {
+  float32: 1,
+  int8: 3,
+  int32: 6,
+  int64: 7,
+  bool: 9,
+  float16: 10,
+  uint32: 12,
+};
 const OPSET = 20;
 const IR_VERSION = 9;
 
@@ -63,7 +71,7 @@ function nodeProto(writer: Writer, node: Node): void {
 function valueInfoProto(
   writer: Writer,
   name: string,
-  dtype: keyof typeof ELEMENT_TYPE,
+  dtype: ElementType,
   shape: readonly number[],
 ): void {
   text(writer, 1, name);

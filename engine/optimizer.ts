@@ -1,3 +1,4 @@
+import type { Device } from './devices/contract.ts';
 import type { Parameters, Segment } from './parameters.ts';
 import { fallbackKernels } from './wasm/fallback.ts';
 import type { Kernels } from './wasm/kernels.ts';
@@ -45,8 +46,26 @@ export interface RowGradients {
   gradient: Float32Array;
 }
 
+/** An optimizer, wherever the parameters are. */
+export interface Stepper {
+  /** Steps taken so far. */
+  steps: number;
+  /** The learning rate of the next step. */
+  readonly learningRate: number;
+  /**
+   * Applies the gradients that lie where a compiled loss left them, and those of lazy parameters' rows. Returns the norm
+   * before clipping, where clipping is on and the host knows it.
+   */
+  step(rows?: readonly RowGradients[]): Promise<number | undefined> | number | undefined;
+}
+
+/** Adam on the device that has the gradients. */
+export function openOptimizer(parameters: Parameters, options: OptimizerOptions, device: Device): Stepper {
+  return device.optimizer?.(parameters, options) ?? new Optimizer(parameters, options);
+}
+
 /** What Adam needs to know at one step. */
-interface Coefficients {
+export interface Coefficients {
   rateT: number;
   epsilonT: number;
   beta1: number;
@@ -54,11 +73,28 @@ interface Coefficients {
   keep: number;
 }
 
+export const learningRateAt = ({ learningRate, schedule }: OptimizerOptions, step: number): number =>
+  learningRate * (schedule?.(step) ?? 1);
+
+/** The coefficients of a step, counted from 1. */
+export function coefficientsAt(options: OptimizerOptions, step: number): Coefficients {
+  const { type, beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8, weightDecay = 0 } = options;
+  const rate = learningRateAt(options, step);
+  const correction = Math.sqrt(1 - beta2 ** step);
+  return {
+    rateT: (rate * correction) / (1 - beta1 ** step),
+    epsilonT: epsilon * correction,
+    beta1,
+    beta2,
+    keep: type === 'adamw' ? 1 - rate * weightDecay : 1,
+  };
+}
+
 /**
  * Adam (Kingma and Ba, 2015) over the arenas of a model's parameters. Lazy parameters take a step in the rows that are
  * given, as if the others had not been in the model: their moments rest too (TensorFlow's LazyAdam).
  */
-export class Optimizer {
+export class Optimizer implements Stepper {
   readonly #parameters: Parameters;
   readonly #options: OptimizerOptions;
   /** Steps taken so far. */
@@ -72,7 +108,7 @@ export class Optimizer {
 
   /** The learning rate of the next step. */
   get learningRate(): number {
-    return this.#options.learningRate * (this.#options.schedule?.(this.steps + 1) ?? 1);
+    return learningRateAt(this.#options, this.steps + 1);
   }
 
   /** L2 norm of all gradients together. */
@@ -95,17 +131,8 @@ export class Optimizer {
    * where clipping is on.
    */
   step(rows: readonly RowGradients[] = []): number | undefined {
-    const { type, beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8, weightDecay = 0, clipNorm } = this.#options;
-    const rate = this.learningRate;
-    this.steps++;
-    const correction = Math.sqrt(1 - beta2 ** this.steps);
-    const at: Coefficients = {
-      rateT: (rate * correction) / (1 - beta1 ** this.steps),
-      epsilonT: epsilon * correction,
-      beta1,
-      beta2,
-      keep: type === 'adamw' ? 1 - rate * weightDecay : 1,
-    };
+    const { clipNorm } = this.#options;
+    const at = coefficientsAt(this.#options, ++this.steps);
     const norm = clipNorm === undefined ? undefined : this.gradientNorm(rows);
     const factor = norm !== undefined && norm > clipNorm! ? clipNorm! / norm : 1;
     for (const { arena, length: n } of this.#dense()) {

@@ -5,6 +5,14 @@ import { type HostTensor, sizeOf } from './graph.ts';
 import { tf } from './tf.ts';
 import { ARENA_LIMIT_BYTES, type Arena, createArena } from './wasm/kernels.ts';
 
+/** Where a device with memory of its own keeps parameters and all that belongs to them. */
+export interface Residence {
+  /** Writes what the device has changed to where the host has it. */
+  fetch(): Promise<void>;
+  /** Forgets the device's copy: the host has written to its own. */
+  drop(): void;
+}
+
 /** Fills a new parameter; `random` is a stream of its own for every parameter name. */
 export type Initializer = (values: Float32Array, shape: readonly number[], random: Random) => void;
 
@@ -89,6 +97,8 @@ export class Parameters {
   readonly #simd: boolean;
   readonly #segmentLimit: number;
   #segments: Segment[] | undefined;
+  /** Set by a device that keeps the parameters in memory of its own. */
+  residence: Residence | undefined;
 
   constructor({ seed = 0, simd = true, segmentLimit = LARGEST_SEGMENT }: ParametersOptions = {}) {
     this.#seed = seed;
@@ -206,6 +216,16 @@ export class Parameters {
     return this.#segments;
   }
 
+  /** Brings values, moments and gradients up to date in host memory; call it before reading them. */
+  async fetch(): Promise<void> {
+    await this.residence?.fetch();
+  }
+
+  /** Tells that values or moments were written in host memory: a device takes them in before it goes on. */
+  changed(): void {
+    this.residence?.drop();
+  }
+
   /** Takes in what was assigned to variables since they were made: parameters and variables stay one memory. */
   follow(): void {
     for (const parameter of this.#all.values()) {
@@ -231,7 +251,7 @@ export class Parameters {
       new Float32Array(arena.buffer, 4 * QUARTER.gradient * length, length).fill(0);
   }
 
-  /** Every parameter's values, copied: a checkpoint in memory. */
+  /** Every parameter's values, copied: a checkpoint in memory. `fetch` first where a device has newer ones. */
   snapshot(): Map<string, HostTensor> {
     this.follow();
     return new Map(
@@ -241,6 +261,7 @@ export class Parameters {
 
   /** Frees the host backend's variables. */
   dispose(): void {
+    this.residence?.drop();
     for (const { variable } of this.#all.values()) variable.dispose();
     this.#all.clear();
   }

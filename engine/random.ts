@@ -8,7 +8,7 @@ export interface Randomness {
   part?: number;
 }
 
-const GOLDEN = 0x9e3779b9;
+export const GOLDEN = 0x9e3779b9;
 
 /**
  * A 32-bit hash of (key, counter), made of multiplications, additions and divisions by powers of two alone, so that
@@ -35,9 +35,12 @@ export function dropoutParameters(rate: number): { threshold: number; scale: num
   return { threshold: Math.min(2 ** 32 - 1, Math.round(rate * 2 ** 32)), scale: Math.fround(1 / (1 - rate)) };
 }
 
+/** What tells the second hash of a pair of normal draws from the first. */
+export const SECOND = 0xb0a;
+
 /** Standard normal draws (Box-Muller over two hashes a pair), into `out`. */
 export function fillNormal(out: Float32Array, key: number): void {
-  const other = hash32(key, 0xb0a);
+  const other = hash32(key, SECOND);
   for (let i = 0; i < out.length; i += 2) {
     const u = (hash32(key, i) + 1) / 2 ** 32; // in (0, 1]
     const radius = Math.sqrt(-2 * Math.log(u));

@@ -6,6 +6,9 @@ import { tf } from './tf.ts';
 
 export const TRACER = 'onnx-tracer';
 
+/** What a graph is made for: operations that suit a processor's caches do not suit a graphics card. */
+export type Target = 'cpu' | 'gpu';
+
 /** What the tracer knows of a tensor. */
 interface Value {
   dtype: DType;
@@ -34,6 +37,7 @@ class TracerBackend extends tf.KernelBackend {
   #values = new WeakMap<DataId, Value>();
   #graph: Graph | undefined;
   #captured = new Map<DataId, CapturedVariable>();
+  #target: Target = 'cpu';
   #places = new Map<string, Set<string>>();
 
   get graph(): Graph {
@@ -42,8 +46,13 @@ class TracerBackend extends tf.KernelBackend {
     return this.#graph;
   }
 
-  start(graph: Graph, captured: readonly CapturedVariable[]): void {
+  get target(): Target {
+    return this.#target;
+  }
+
+  start(graph: Graph, captured: readonly CapturedVariable[], target: Target): void {
     this.#graph = graph;
+    this.#target = target;
     this.#values = new WeakMap();
     this.#captured = new Map(captured.map((c) => [c.variable.dataId, c]));
     this.#places.clear();
@@ -89,6 +98,7 @@ class TracerBackend extends tf.KernelBackend {
   }
 
   #register(value: Value): TensorInfo {
+    if (value.name !== undefined) this.graph.shapes.set(value.name, value.shape);
     const dataId = {};
     this.#values.set(dataId, value);
     return { dataId, shape: [...value.shape], dtype: value.dtype };
@@ -111,6 +121,7 @@ class TracerBackend extends tf.KernelBackend {
         value.uniform !== undefined
           ? this.graph.filled(value.shape, value.uniform, value.dtype)
           : this.graph.constant(value.dtype, value.shape, value.data!);
+      this.graph.shapes.set(value.name, value.shape);
     }
     return value.name;
   }
@@ -127,6 +138,7 @@ class TracerBackend extends tf.KernelBackend {
       value = constantValue(tf.engine().readSync(t.dataId) as HostArray, t.shape, dtype);
     }
     this.#values.set(t.dataId, value);
+    if (value.name !== undefined) this.graph.shapes.set(value.name, value.shape);
     return value;
   }
 
@@ -197,6 +209,9 @@ function constantValue(values: ArrayLike<number>, shape: readonly number[], dtyp
 export const tracer = new TracerBackend();
 tf.registerBackend(TRACER, () => tracer as unknown as KernelBackend, 0);
 
+/** What the function is being traced for; undefined while it runs eagerly. */
+export const traceTarget = (): Target | undefined => (isTracing() ? tracer.target : undefined);
+
 /** True while a function is being traced. */
 export const isTracing = (): boolean => tf.getBackend() === TRACER;
 
@@ -209,12 +224,13 @@ export function trace(
   build: (inputs: Record<string, tf.Tensor>) => Record<string, tf.Tensor>,
   inputs: Record<string, Spec>,
   captured: readonly CapturedVariable[] = [],
+  target: Target = 'cpu',
 ): Graph {
   const graph = new Graph();
   const host = tf.getBackend();
   const stackLimit = Error.stackTraceLimit;
   Error.stackTraceLimit = 60; // deep enough to find the model's own line below tfjs's frames
-  tracer.start(graph, captured);
+  tracer.start(graph, captured, target);
   tf.setBackend(TRACER);
   try {
     tf.tidy(() => {

@@ -6,7 +6,7 @@ import {
   type Safetensors,
   writeSafetensors,
 } from '../common/safetensors.ts';
-import type { Optimizer, Parameters } from '../engine/index.ts';
+import type { Parameters, Stepper } from '../engine/index.ts';
 
 /** One epoch's line of metrics.jsonl. */
 export interface EpochRecord {
@@ -45,6 +45,7 @@ export async function saveCheckpoint(
   parameters: Parameters,
   state: TrainingState,
 ): Promise<void> {
+  await parameters.fetch();
   const tensors = new Map(parameterTensors(parameters));
   for (const [moment, prefix] of Object.entries(MOMENTS)) {
     for (const { name, shape } of parameters.trainable()) {
@@ -62,7 +63,7 @@ export async function saveCheckpoint(
 export async function loadCheckpoint(
   path: string,
   parameters: Parameters,
-  optimizer: Optimizer,
+  optimizer: Stepper,
 ): Promise<TrainingState> {
   const file = await readSafetensors(path);
   const state = stateOf(file);
@@ -72,6 +73,7 @@ export async function loadCheckpoint(
       parameters.view(name, moment as 'first' | 'second').set(floatsOf(file, prefix + name, shape));
     }
   }
+  parameters.changed();
   optimizer.steps = state.optimizerSteps;
   return state;
 }
@@ -92,12 +94,14 @@ export async function saveParameters(
   parameters: Parameters,
   metadata: Record<string, string>,
 ): Promise<void> {
+  await parameters.fetch();
   await writeSafetensors(path, parameterTensors(parameters), metadata);
 }
 
 /** Reads all parameters of a model. @throws UserError for a missing tensor or another shape. */
 export async function loadParameters(path: string, parameters: Parameters): Promise<void> {
   copyParameters(await readSafetensors(path), parameters);
+  parameters.changed();
 }
 
 /**
@@ -113,6 +117,7 @@ export async function initializeFrom(path: string, parameters: Parameters): Prom
       values.set(tensor.data);
     else fresh.push(name);
   }
+  parameters.changed();
   if (fresh.length === parameters.all().length) {
     throw new UserError(
       `${path}: no tensor of it has the name and shape of one of this model's (train.init)`,

@@ -208,6 +208,7 @@ const tableOf = ({ rows, dims, values }: TextVectors): TextTable => ({
   dtype: 'float32',
   shape: [rows, dims],
   data: values,
+  frozen: true,
 });
 
 /** The texts again with words dropped, where the model's own loss contrasts histories with such a view. */

@@ -57,7 +57,8 @@ export interface StepOptions {
 /** Models of up to so many elements run in two parts: copying parameters and gradients costs next to nothing. */
 const SMALL_MODEL = 500_000;
 
-function partsFor({ parts = 0, text, parameters }: StepOptions): number {
+function partsFor({ parts = 0, text, parameters, device }: StepOptions): number {
+  if (!device.inHostMemory) return 1;
   // The item side of a model with texts would run once in every part.
   return parts || (!text && parameters.size <= SMALL_MODEL ? 2 : 1);
 }

@@ -11,8 +11,10 @@ import {
   type Device,
   type Feeds,
   linearSchedule,
-  Optimizer,
+  type OptimizerOptions,
+  openOptimizer,
   type Parameters,
+  type Stepper,
 } from '../engine/index.ts';
 import type { Metrics } from '../evaluation/metrics.ts';
 import type { Recommender } from '../models/index.ts';
@@ -47,7 +49,7 @@ export interface TrainerHooks {
 
 /** Trains a model with early stopping on a validation metric. */
 export class Trainer {
-  readonly optimizer: Optimizer;
+  readonly optimizer: Stepper;
   readonly state: TrainingState = {
     epoch: 1,
     batch: 0,
@@ -72,13 +74,14 @@ export class Trainer {
     const windows = planWindows(dataset.train, settings.maxHistory, mode);
     this.#batches = new Batches(dataset.pool, windows, settings.batchSize);
     this.#step = trainingStep({ ...options, parts: settings.parts });
-    this.optimizer = new Optimizer(parameters, {
+    const adam: OptimizerOptions = {
       type: settings.optimizer,
       learningRate: settings.learningRate,
       weightDecay: settings.weightDecay,
       clipNorm: settings.clipNorm || undefined,
       schedule: this.#schedule(),
-    });
+    };
+    this.optimizer = openOptimizer(parameters, adam, options.device);
   }
 
   #schedule() {
@@ -130,7 +133,7 @@ export class Trainer {
       const step = optimizer.steps + 1;
       const { loss, rows } = await this.#step.run(batch, { seed, step }, this.#augment(batch, step));
       this.#checkLoss(loss);
-      optimizer.step(rows);
+      await optimizer.step(rows);
       state.optimizerSteps = optimizer.steps;
       state.batch++;
       state.lossSum += loss * batch.targetCount;

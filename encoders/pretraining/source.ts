@@ -78,6 +78,7 @@ export async function saveEncoder(
   parameters: Parameters,
   dtype: 'f32' | 'f16',
 ): Promise<void> {
+  await parameters.fetch();
   const tensors = parameters
     .all()
     .map(({ name, shape, values }) =>

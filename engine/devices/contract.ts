@@ -1,5 +1,7 @@
 import type { Compiled, Program } from '../compile.ts';
 import type { Graph } from '../graph.ts';
+import type { OptimizerOptions, Stepper } from '../optimizer.ts';
+import type { Parameters } from '../parameters.ts';
 import type { Executable } from '../session.ts';
 
 /** Where functions compute. */
@@ -15,6 +17,8 @@ export interface Device {
   load(graph: Graph): Promise<Executable>;
   /** Set by devices that do not run functions as graphs from and into host memory. */
   compile?(program: Program): Compiled;
+  /** Set by devices that have gradients in memory of their own. */
+  optimizer?(parameters: Parameters, options: OptimizerOptions): Stepper;
 }
 
 export interface DeviceOptions {

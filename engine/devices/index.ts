@@ -1,12 +1,13 @@
 import { UsageError, unknownName } from '../../common/errors.ts';
 import type { Device, DeviceOptions } from './contract.ts';
 import { cpuDevice } from './cpu.ts';
+import { webgpuDevice } from './webgpu/index.ts';
 
 type Opener = (options: DeviceOptions, reason: string) => Device | Promise<Device>;
 
-const DEVICES: Record<string, Opener> = { cpu: cpuDevice };
+const DEVICES: Record<string, Opener> = { cpu: cpuDevice, webgpu: webgpuDevice };
 /** Devices of the plan whose support is not in this version. */
-const PLANNED = ['webgpu', 'cuda', 'tensorflow'];
+const PLANNED = ['cuda', 'tensorflow'];
 
 export const deviceNames = (): string[] => ['auto', ...Object.keys(DEVICES)];
 

@@ -1,5 +1,6 @@
 import type { TensorInfo } from '@tensorflow/tfjs';
 import type { Graph } from '../graph.ts';
+import { ELEMENT_TYPE } from '../onnx.ts';
 import { tf } from '../tf.ts';
 import { TRACER, tracer } from '../tracer.ts';
 
@@ -39,4 +40,4 @@ export const listOf = (inputs: Inputs): TensorInfo[] =>
 export const axesOf = (axis: number | number[] | undefined, shape: readonly number[]): number[] =>
   tf.util.parseAxisParam(axis as number[], [...shape]);
 
-export const ONNX_TYPE: Record<string, number> = { float32: 1, int32: 6, bool: 9 };
+export const ONNX_TYPE: Record<string, number> = ELEMENT_TYPE;

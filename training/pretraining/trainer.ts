@@ -3,7 +3,7 @@ import type { Progress } from '../../common/progress.ts';
 import { seeded } from '../../common/random.ts';
 import { type PairTokens, planBatches } from '../../encoders/pretraining/corpus.ts';
 import { type Losses, PretrainingStep, type StepOptions } from '../../encoders/pretraining/step.ts';
-import { linearSchedule, Optimizer } from '../../engine/index.ts';
+import { linearSchedule, openOptimizer, type Stepper } from '../../engine/index.ts';
 import type { Metrics } from '../../evaluation/metrics.ts';
 import type { EpochRecord, TrainingState } from '../checkpoint.ts';
 import type { PretrainingSettings } from './settings.ts';
@@ -19,7 +19,7 @@ export interface PretrainingHooks {
 
 /** Pretrains an encoder for some epochs; the checkpoint of the least validation loss is kept, or the last. */
 export class PretrainingTrainer {
-  readonly optimizer: Optimizer;
+  readonly optimizer: Stepper;
   /** `epoch` counts from 1, `batch` the steps of it that are done, loss sums those since the last validation. */
   readonly state: TrainingState = {
     epoch: 1,
@@ -51,13 +51,9 @@ export class PretrainingTrainer {
       );
     const total = epochs * this.stepsPerEpoch;
     this.#step = new PretrainingStep(options);
-    this.optimizer = new Optimizer(options.parameters, {
-      type: 'adamw',
-      learningRate,
-      weightDecay,
-      clipNorm: clipNorm || undefined,
-      schedule: linearSchedule(Math.round(warmup * total), total),
-    });
+    const schedule = linearSchedule(Math.round(warmup * total), total);
+    const adam = { type: 'adamw', learningRate, weightDecay, clipNorm: clipNorm || undefined, schedule } as const;
+    this.optimizer = openOptimizer(options.parameters, adam, options.device);
   }
 
   #plan(epoch: number): Int32Array[] {
@@ -105,7 +101,7 @@ export class PretrainingTrainer {
       seeded(seed, 'masks', step),
     );
     const loss = this.#total(losses);
-    optimizer.step();
+    await optimizer.step();
     state.optimizerSteps = optimizer.steps;
     state.batch++;
     state.lossSum += loss;

@@ -1,0 +1,177 @@
+import type { InferenceSession } from 'onnxruntime-node';
+import {
+  type Compiled,
+  type Feeds,
+  gradientName,
+  gradientNames,
+  gradientOf,
+  type Program,
+  parameterName,
+  ShapeCache,
+  traceProgram,
+} from '../../compile.ts';
+import { allocate, type Graph, type HostTensor, type RandomInput, sizeOf } from '../../graph.ts';
+import { encodeOnnx } from '../../onnx.ts';
+import type { Parameter } from '../../parameters.ts';
+import type { Randomness } from '../../random.ts';
+import { Frozen } from './frozen.ts';
+import { lower } from './lower.ts';
+import { KEYS, keysOf } from './random.ts';
+import { type Group, inputOf, ResidentParameters } from './resident.ts';
+import { createGpuSession, download, type GpuTensor, hostTensor, runGpu } from './runtime.ts';
+
+/** Compiles a program for the card: parameters and their gradients stay there. */
+export function compileResident(program: Program, strict: boolean): Compiled {
+  const resident = ResidentParameters.of(program.parameters);
+  const sessions = new ShapeCache<ResidentSession>(program.sessions);
+  const frozen = new Frozen();
+  const call = async (feeds: Feeds, randomness: Randomness = { seed: 0, step: 0 }, after?: Promise<unknown>) => {
+    await after;
+    const session = await sessions.get(feeds, () => ResidentSession.create(program, feeds, { resident, frozen, strict }));
+    return session.run(feeds, randomness);
+  };
+  call.close = async () => {
+    frozen.close();
+    await sessions.close();
+  };
+  return call;
+}
+
+interface Context {
+  resident: ResidentParameters;
+  frozen: Frozen;
+  strict: boolean;
+}
+
+/** One compiled shape. */
+class ResidentSession {
+  readonly #session: InferenceSession;
+  readonly #graph: Graph;
+  readonly #random: readonly RandomInput[];
+  readonly #context: Context;
+  /** Groups that the graph reads, those whose gradients it reads, and those whose gradients it writes. */
+  readonly #read: Group[];
+  readonly #accumulated: Group[];
+  readonly #written: Group[];
+  /** Results that the function promises, but its graph does not reach. */
+  readonly #zeros: Record<string, HostTensor>;
+
+  private constructor(
+    session: InferenceSession,
+    graph: Graph,
+    random: readonly RandomInput[],
+    zeros: Record<string, HostTensor>,
+    context: Context,
+  ) {
+    const { groups } = context.resident;
+    this.#session = session;
+    this.#graph = graph;
+    this.#random = random;
+    this.#context = context;
+    this.#zeros = zeros;
+    this.#read = groups.filter((group) => graph.inputs.has(inputOf(group, 'value')));
+    this.#accumulated = groups.filter((group) => graph.inputs.has(inputOf(group, 'gradient')));
+    this.#written = groups.filter((group) => graph.outputs.has(newGradient(group)));
+  }
+
+  static async create(program: Program, feeds: Feeds, context: Context): Promise<ResidentSession> {
+    const graph = traceProgram(program, feeds, 'gpu');
+    const { groups } = context.resident;
+    const { differentiation } = program;
+    const random = lower(graph);
+    for (const group of groups) readGroup(graph, group);
+    if (differentiation) {
+      const wanted = new Set(gradientNames(program));
+      for (const group of groups.filter(({ parameters: [p] }) => wanted.has(gradientName(p.name))))
+        writeGradient(graph, group, differentiation.accumulate);
+    }
+    const zeros: Record<string, HostTensor> = {};
+    for (const input of differentiation?.inputs ?? []) {
+      const { shape } = feeds[input];
+      const spec = { dtype: 'float32', shape } as const;
+      if (!graph.outputs.has(gradientOf(input))) zeros[gradientOf(input)] = { ...spec, data: allocate(spec) };
+    }
+    graph.finish();
+    const resident = [...graph.outputs.keys()].filter((name) => groups.some((group) => newGradient(group) === name));
+    const session = await createGpuSession(encodeOnnx(graph), { resident, strict: context.strict });
+    return new ResidentSession(session, graph, random, zeros, context);
+  }
+
+  async run(feeds: Feeds, randomness: Randomness): Promise<Record<string, HostTensor>> {
+    const { resident, frozen } = this.#context;
+    const all: Record<string, GpuTensor> = {};
+    for (const group of this.#read) all[inputOf(group, 'value')] = await resident.tensor(group, 'value');
+    for (const group of this.#accumulated) all[inputOf(group, 'gradient')] = await resident.tensor(group, 'gradient');
+    for (const [name, tensor] of Object.entries(feeds)) {
+      if (!this.#graph.inputs.has(name)) continue;
+      all[name] = tensor.frozen ? await frozen.tensor(name, tensor) : await hostTensor(tensor);
+    }
+    if (this.#graph.inputs.has(KEYS)) all[KEYS] = await hostTensor(keysOf(this.#random, randomness));
+    const outputs = await runGpu(this.#session, all);
+    for (const group of this.#written) resident.replace(group, 'gradient', outputs[newGradient(group)]);
+    const results: Record<string, HostTensor> = { ...this.#zeros };
+    for (const [name, { dtype, shape }] of this.#graph.outputs) {
+      if (!this.#written.some((group) => newGradient(group) === name))
+        results[name] = { dtype, shape, data: await download(outputs[name]) };
+    }
+    return results;
+  }
+
+  release(): Promise<void> {
+    return this.#session.release();
+  }
+}
+
+const newGradient = (group: Group) => `new gradient of ${group.name}`;
+
+/** Lets a group's tensor be what the graph reads its parameters from. */
+function readGroup(graph: Graph, group: Group): void {
+  const used = group.parameters.filter(({ name }) => graph.inputs.delete(parameterName(name)));
+  if (!used.length) return;
+  const whole = inputOf(group, 'value');
+  graph.input(whole, { dtype: 'float32', shape: group.shape });
+  const places = new Map<string, string>();
+  const before = graph.nodes.splice(0, Infinity);
+  let offset = 0;
+  for (const parameter of group.parameters) {
+    const size = sizeOf(parameter.shape);
+    if (used.includes(parameter)) places.set(parameterName(parameter.name), part(graph, group, parameter, offset));
+    offset += size;
+  }
+  const at = (name: string) => places.get(name) ?? name;
+  for (const node of before) node.inputs = node.inputs.map(at);
+  graph.nodes.push(...before);
+  for (const output of graph.outputs.values()) output.value = at(output.value);
+}
+
+function part(graph: Graph, group: Group, { shape }: Parameter, offset: number): string {
+  const whole = inputOf(group, 'value');
+  if (group.shape === shape) return whole;
+  const ends = [[offset], [offset + sizeOf(shape)], [0]].map((values) => graph.ints(values));
+  return graph.emit('Reshape', [graph.emit('Slice', [whole, ...ends]), graph.ints(shape)]);
+}
+
+/** Makes the gradients of a group's parameters one output in the form of the group, zeros where there are none. */
+function writeGradient(graph: Graph, group: Group, accumulate: boolean): void {
+  const outputs = group.parameters.map(({ name }) => {
+    const output = graph.outputs.get(gradientName(name));
+    graph.outputs.delete(gradientName(name));
+    return output?.value;
+  });
+  if (accumulate && !outputs.some(Boolean)) return;
+  const flat = group.parameters.map(({ shape }, i) => {
+    const target = group.parameters.length === 1 ? group.shape : [sizeOf(shape)];
+    const value = outputs[i];
+    if (value === undefined) return graph.filled(target, 0, 'float32');
+    return target === shape ? value : graph.emit('Reshape', [value, graph.ints(target)]);
+  });
+  let value = flat.length === 1 ? flat[0] : graph.emit('Concat', flat, { axis: 0 });
+  if (group.shape !== group.parameters[0].shape && flat.length === 1)
+    value = graph.emit('Reshape', [value, graph.ints(group.shape)]);
+  if (accumulate) {
+    const old = inputOf(group, 'gradient');
+    graph.input(old, { dtype: 'float32', shape: group.shape });
+    value = graph.emit('Add', [old, value]);
+  }
+  graph.output(newGradient(group), { dtype: 'float32', shape: group.shape }, value);
+}

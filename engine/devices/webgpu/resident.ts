@@ -1,0 +1,124 @@
+import { type HostTensor, sizeOf } from '../../graph.ts';
+import type { Parameter, Parameters, Residence } from '../../parameters.ts';
+import { download, type GpuTensor, upload } from './runtime.ts';
+
+/** Parameters of fewer elements share one tensor, so that an optimizer step is a few operations over all of them. */
+const SMALL = 2 ** 16;
+
+/** What the card holds of a group. */
+export const PARTS = ['value', 'first', 'second', 'gradient'] as const;
+export type Part = (typeof PARTS)[number];
+
+/** Parameters in one tensor: a table in its shape, or small parameters one after the other. */
+export interface Group {
+  /** How graphs call its tensors: `part` `name`. */
+  name: string;
+  parameters: Parameter[];
+  shape: readonly number[];
+  trainable: boolean;
+  lazy: boolean;
+}
+
+const inputOf = (group: Group, part: Part) => `${part} of ${group.name}`;
+export { inputOf };
+
+/** A model's parameters, moments and gradients on the card. The host's copy is refreshed when somebody wants to read it. */
+export class ResidentParameters implements Residence {
+  static readonly #known = new WeakMap<Parameters, ResidentParameters>();
+
+  /** The card's side of some parameters. */
+  static of(parameters: Parameters): ResidentParameters {
+    const known = ResidentParameters.#known.get(parameters) ?? new ResidentParameters(parameters);
+    ResidentParameters.#known.set(parameters, known);
+    parameters.residence = known;
+    return known;
+  }
+
+  readonly #parameters: Parameters;
+  readonly #tensors = new Map<string, GpuTensor>();
+  /** What the card has changed since the host last had it. */
+  readonly #newer = new Set<string>();
+  #groups: Group[] | undefined;
+
+  private constructor(parameters: Parameters) {
+    this.#parameters = parameters;
+  }
+
+  /** Made at the first use: which parameters are trained, and how, is settled by then. */
+  get groups(): Group[] {
+    this.#groups ??= groupsOf(this.#parameters.all());
+    return this.#groups;
+  }
+
+  /** A part of a group on the card; from the host's copy at first, moments and gradients from zero where it has none. */
+  async tensor(group: Group, part: Part): Promise<GpuTensor> {
+    const key = inputOf(group, part);
+    let tensor = this.#tensors.get(key);
+    if (!tensor) {
+      tensor = await upload(this.#onHost(group, part));
+      this.#tensors.set(key, tensor);
+    }
+    return tensor;
+  }
+
+  /** Puts a new tensor in the place of an old one. */
+  replace(group: Group, part: Part, tensor: GpuTensor): void {
+    const key = inputOf(group, part);
+    this.#tensors.get(key)?.dispose();
+    this.#tensors.set(key, tensor);
+    this.#newer.add(key);
+  }
+
+  #onHost(group: Group, part: Part): HostTensor {
+    const data = new Float32Array(sizeOf(group.shape));
+    let offset = 0;
+    for (const parameter of group.parameters) {
+      const values = this.#hostValues(parameter, part);
+      if (values) data.set(values, offset);
+      offset += sizeOf(parameter.shape);
+    }
+    return { dtype: 'float32', shape: group.shape, data };
+  }
+
+  /** Where the host has a parameter's part; undefined for moments of parameters that have no arena yet. */
+  #hostValues({ name, values, slot }: Parameter, part: Part): Float32Array | undefined {
+    if (part === 'value') return values;
+    return slot && this.#parameters.view(name, part);
+  }
+
+  async fetch(): Promise<void> {
+    const newer = this.groups.flatMap((group) =>
+      PARTS.filter((part) => this.#newer.has(inputOf(group, part))).map((part) => ({ group, part })),
+    );
+    if (newer.some(({ part }) => part !== 'value')) this.#parameters.segments();
+    for (const { group, part } of newer) {
+      const data = (await download(this.#tensors.get(inputOf(group, part))!)) as Float32Array;
+      let offset = 0;
+      for (const parameter of group.parameters) {
+        const values = this.#hostValues(parameter, part)!;
+        values.set(data.subarray(offset, offset + values.length));
+        offset += values.length;
+      }
+    }
+    this.#newer.clear();
+  }
+
+  drop(): void {
+    for (const tensor of this.#tensors.values()) tensor.dispose();
+    this.#tensors.clear();
+    this.#newer.clear();
+  }
+}
+
+function groupsOf(all: readonly Parameter[]): Group[] {
+  const isSmall = (p: Parameter) => p.trainable && !p.lazy && sizeOf(p.shape) < SMALL;
+  const small = all.filter(isSmall);
+  const groups: Group[] = all
+    .filter((p) => !isSmall(p))
+    .map((p) => ({ name: p.name, parameters: [p], shape: p.shape, trainable: p.trainable, lazy: p.lazy }));
+  if (small.length) {
+    const size = small.reduce((sum, { shape }) => sum + sizeOf(shape), 0);
+    groups.push({ name: 'small parameters', parameters: small, shape: [size], trainable: true, lazy: false });
+  }
+  return groups;
+}
