@@ -151,11 +151,7 @@ export class ShapeCache<T extends { release(): Promise<void> }> {
   }
 }
 
-function cached(
-  fn: Program['fn'],
-  options: CompileOptions,
-  differentiation?: Differentiation,
-): Compiled {
+function cached(fn: Program['fn'], options: CompileOptions, differentiation?: Differentiation): Compiled {
   const { parameters = new Parameters(), sessions: capacity = 16 } = options;
   const device = options.device ?? cpuDevice({ threads: options.threads });
   const program: Program = { fn, parameters, sessions: capacity, differentiation };
@@ -227,11 +223,7 @@ class Session {
     );
   }
 
-  static async create(
-    program: Program,
-    feeds: Feeds,
-    { device, shared }: SessionContext,
-  ): Promise<Session> {
+  static async create(program: Program, feeds: Feeds, { device, shared }: SessionContext): Promise<Session> {
     const { parameters, differentiation } = program;
     const graph = traceProgram(program, feeds);
     const results: Record<string, HostTensor> = {};

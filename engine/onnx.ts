@@ -68,12 +68,7 @@ function nodeProto(writer: Writer, node: Node): void {
   if (node.domain) text(writer, 7, node.domain);
 }
 
-function valueInfoProto(
-  writer: Writer,
-  name: string,
-  dtype: ElementType,
-  shape: readonly number[],
-): void {
+function valueInfoProto(writer: Writer, name: string, dtype: ElementType, shape: readonly number[]): void {
   text(writer, 1, name);
   message(writer, 2, () =>
     message(writer, 1, () => {

@@ -1,11 +1,11 @@
 import { UsageError, unknownName } from '../../common/errors.ts';
 import type { Device, DeviceOptions } from './contract.ts';
 import { cpuDevice } from './cpu.ts';
-import { webgpuDevice } from './webgpu/index.ts';
+import { openWebgpu } from './webgpu/index.ts';
 
 type Opener = (options: DeviceOptions, reason: string) => Device | Promise<Device>;
 
-const DEVICES: Record<string, Opener> = { cpu: cpuDevice, webgpu: webgpuDevice };
+const DEVICES: Record<string, Opener> = { cpu: cpuDevice, webgpu: openWebgpu };
 /** Devices of the plan whose support is not in this version. */
 const PLANNED = ['cuda', 'tensorflow'];
 

@@ -189,9 +189,10 @@ test('devices: unknown, planned, known', async () => {
   const failure = (name: string) => openDevice(name).catch((error: unknown) => error as Error);
   const unknown = await failure('cpuu');
   assert.ok(unknown instanceof UsageError && /did you mean 'cpu'/.test(unknown.message));
-  const planned = await failure('webgpu');
+  const planned = await failure('tensorflow');
   assert.ok(
-    planned instanceof UsageError && /'webgpu' is not supported yet.*\[auto, cpu\]/.test(planned.message),
+    planned instanceof UsageError &&
+      /'tensorflow' is not supported yet.*\[auto, cpu, webgpu\]/.test(planned.message),
   );
   assert.is((await openDevice('auto')).name, 'cpu');
   assert.is((await openDevice('cpu')).reason, 'as asked');

@@ -52,7 +52,13 @@ export class PretrainingTrainer {
     const total = epochs * this.stepsPerEpoch;
     this.#step = new PretrainingStep(options);
     const schedule = linearSchedule(Math.round(warmup * total), total);
-    const adam = { type: 'adamw', learningRate, weightDecay, clipNorm: clipNorm || undefined, schedule } as const;
+    const adam = {
+      type: 'adamw',
+      learningRate,
+      weightDecay,
+      clipNorm: clipNorm || undefined,
+      schedule,
+    } as const;
     this.optimizer = openOptimizer(options.parameters, adam, options.device);
   }
 

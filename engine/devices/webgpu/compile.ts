@@ -25,9 +25,15 @@ export function compileResident(program: Program, strict: boolean): Compiled {
   const resident = ResidentParameters.of(program.parameters);
   const sessions = new ShapeCache<ResidentSession>(program.sessions);
   const frozen = new Frozen();
-  const call = async (feeds: Feeds, randomness: Randomness = { seed: 0, step: 0 }, after?: Promise<unknown>) => {
+  const call = async (
+    feeds: Feeds,
+    randomness: Randomness = { seed: 0, step: 0 },
+    after?: Promise<unknown>,
+  ) => {
     await after;
-    const session = await sessions.get(feeds, () => ResidentSession.create(program, feeds, { resident, frozen, strict }));
+    const session = await sessions.get(feeds, () =>
+      ResidentSession.create(program, feeds, { resident, frozen, strict }),
+    );
     return session.run(feeds, randomness);
   };
   call.close = async () => {
@@ -92,7 +98,9 @@ class ResidentSession {
       if (!graph.outputs.has(gradientOf(input))) zeros[gradientOf(input)] = { ...spec, data: allocate(spec) };
     }
     graph.finish();
-    const resident = [...graph.outputs.keys()].filter((name) => groups.some((group) => newGradient(group) === name));
+    const resident = [...graph.outputs.keys()].filter((name) =>
+      groups.some((group) => newGradient(group) === name),
+    );
     const session = await createGpuSession(encodeOnnx(graph), { resident, strict: context.strict });
     return new ResidentSession(session, graph, random, zeros, context);
   }
@@ -101,7 +109,8 @@ class ResidentSession {
     const { resident, frozen } = this.#context;
     const all: Record<string, GpuTensor> = {};
     for (const group of this.#read) all[inputOf(group, 'value')] = await resident.tensor(group, 'value');
-    for (const group of this.#accumulated) all[inputOf(group, 'gradient')] = await resident.tensor(group, 'gradient');
+    for (const group of this.#accumulated)
+      all[inputOf(group, 'gradient')] = await resident.tensor(group, 'gradient');
     for (const [name, tensor] of Object.entries(feeds)) {
       if (!this.#graph.inputs.has(name)) continue;
       all[name] = tensor.frozen ? await frozen.tensor(name, tensor) : await hostTensor(tensor);
@@ -135,7 +144,8 @@ function readGroup(graph: Graph, group: Group): void {
   let offset = 0;
   for (const parameter of group.parameters) {
     const size = sizeOf(parameter.shape);
-    if (used.includes(parameter)) places.set(parameterName(parameter.name), part(graph, group, parameter, offset));
+    if (used.includes(parameter))
+      places.set(parameterName(parameter.name), part(graph, group, parameter, offset));
     offset += size;
   }
   const at = (name: string) => places.get(name) ?? name;

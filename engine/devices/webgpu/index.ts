@@ -1,6 +1,8 @@
+import { UserError } from '../../../common/errors.ts';
 import type { Device, DeviceOptions } from '../contract.ts';
 import { compileResident } from './compile.ts';
 import { ResidentOptimizer } from './optimizer.ts';
+import { probeWebgpu } from './probe.ts';
 
 /** Graphics cards by way of WebGPU: Vulkan, Metal or Direct3D, through onnxruntime's package alone. */
 export function webgpuDevice(
@@ -17,3 +19,12 @@ export function webgpuDevice(
     optimizer: (parameters, options) => new ResidentOptimizer(parameters, options, strict),
   };
 }
+
+/** Opens the device. @throws UserError where it does not work here */
+export async function openWebgpu(options: DeviceOptions, reason: string): Promise<Device> {
+  const { works, why } = await probeWebgpu();
+  if (!works) throw new UserError(`device 'webgpu' does not work here: ${why}`);
+  return webgpuDevice(options, `${reason}: ${why}`);
+}
+
+export { probeWebgpu, type WebgpuProbe } from './probe.ts';

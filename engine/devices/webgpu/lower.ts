@@ -51,9 +51,12 @@ const REWRITES: Record<string, Rewrite | undefined> = {
   Split(graph, { inputs: [x, sizes], attributes }) {
     const split = (x: string, sizes: number[]): string[] => {
       const most = BUFFERS - 1;
-      if (sizes.length <= most) return graph.emitMany('Split', sizes.length, [x, graph.ints(sizes)], attributes);
+      if (sizes.length <= most)
+        return graph.emitMany('Split', sizes.length, [x, graph.ints(sizes)], attributes);
       const each = Math.ceil(sizes.length / most);
-      const groups = Array.from({ length: Math.ceil(sizes.length / each) }, (_, i) => sizes.slice(i * each, (i + 1) * each));
+      const groups = Array.from({ length: Math.ceil(sizes.length / each) }, (_, i) =>
+        sizes.slice(i * each, (i + 1) * each),
+      );
       const sums = groups.map((group) => group.reduce((a, b) => a + b, 0));
       const parts = split(x, sums);
       return groups.flatMap((group, i) => (group.length > 1 ? split(parts[i], group) : [parts[i]]));
@@ -63,7 +66,10 @@ const REWRITES: Record<string, Rewrite | undefined> = {
   // Our kernels expand integers only, which the provider does not: columns of indices.
   Expand(graph, { inputs: [x, shape] }) {
     const sizes = Array.from(graph.constants.get(shape)!.data as BigInt64Array, Number);
-    return graph.emit('Add', [x, graph.constant('int32', [1, ...sizes.slice(1)], new Int32Array(product(sizes)))]);
+    return graph.emit('Add', [
+      x,
+      graph.constant('int32', [1, ...sizes.slice(1)], new Int32Array(product(sizes))),
+    ]);
   },
   // To the nearest, halves to the even one.
   Round(graph, { inputs: [x] }) {
@@ -72,7 +78,12 @@ const REWRITES: Record<string, Rewrite | undefined> = {
     const rest = emit('Sub', x, floor);
     const half = emit('Mul', floor, graph.scalar(0.5));
     const odd = emit('Greater', half, emit('Floor', half));
-    const up = emit('Where', odd, toReal(graph, emit('GreaterOrEqual', rest, graph.scalar(0.5))), toReal(graph, emit('Greater', rest, graph.scalar(0.5))));
+    const up = emit(
+      'Where',
+      odd,
+      toReal(graph, emit('GreaterOrEqual', rest, graph.scalar(0.5))),
+      toReal(graph, emit('Greater', rest, graph.scalar(0.5))),
+    );
     return emit('Add', floor, up);
   },
   Sign(graph, { inputs: [x] }) {
@@ -80,7 +91,10 @@ const REWRITES: Record<string, Rewrite | undefined> = {
     return graph.emit('Sub', [is('Greater'), is('Less')]);
   },
   Or(graph, { inputs }) {
-    const neither = graph.emit('And', inputs.map((name) => graph.emit('Not', [name])));
+    const neither = graph.emit(
+      'And',
+      inputs.map((name) => graph.emit('Not', [name])),
+    );
     return graph.emit('Not', [neither]);
   },
 };

@@ -36,7 +36,11 @@ export class ResidentOptimizer implements Stepper {
       resident: groups.flatMap((group) => CHANGED.map((part) => outputOf(group, part))),
       strict: this.#strict,
     });
-    const coefficients: HostTensor = { dtype: 'float32', shape: [3], data: Float32Array.of(rateT, epsilonT, keep) };
+    const coefficients: HostTensor = {
+      dtype: 'float32',
+      shape: [3],
+      data: Float32Array.of(rateT, epsilonT, keep),
+    };
     const feeds: Record<string, GpuTensor> = { [COEFFICIENTS]: await hostTensor(coefficients) };
     for (const group of groups)
       for (const part of [...CHANGED, 'gradient'] as const)
@@ -49,18 +53,24 @@ export class ResidentOptimizer implements Stepper {
 
 function adamGraph(groups: readonly Group[], options: OptimizerOptions): Graph {
   // Rounded where the host's kernels round.
-  const [beta1, beta2] = [coefficientsAt(options, 1)].flatMap(({ beta1, beta2 }) => [beta1, beta2].map(Math.fround));
+  const [beta1, beta2] = [coefficientsAt(options, 1)].flatMap(({ beta1, beta2 }) =>
+    [beta1, beta2].map(Math.fround),
+  );
   const graph = new Graph();
   const emit = (op: string, ...inputs: string[]) => graph.emit(op, inputs);
   const times = (x: string, factor: number) => emit('Mul', x, graph.scalar(factor));
   graph.input(COEFFICIENTS, { dtype: 'float32', shape: [3] });
-  const [rate, epsilon, keep] = graph.emitMany('Split', 3, [COEFFICIENTS, graph.ints([1, 1, 1])], { axis: 0 });
+  const [rate, epsilon, keep] = graph.emitMany('Split', 3, [COEFFICIENTS, graph.ints([1, 1, 1])], {
+    axis: 0,
+  });
   for (const group of groups)
     for (const part of [...CHANGED, 'gradient'] as const)
       graph.input(inputOf(group, part), { dtype: 'float32', shape: group.shape });
   const factor = clipFactor(graph, groups, options.clipNorm);
   for (const group of groups) {
-    const [value, first, second, raw] = ([...CHANGED, 'gradient'] as const).map((part) => inputOf(group, part));
+    const [value, first, second, raw] = ([...CHANGED, 'gradient'] as const).map((part) =>
+      inputOf(group, part),
+    );
     const gradient = factor ? emit('Mul', raw, factor) : raw;
     const m = emit('Add', times(first, beta1), times(gradient, 1 - beta1));
     const v = emit('Add', times(second, beta2), times(emit('Mul', gradient, gradient), 1 - beta2));
@@ -75,7 +85,11 @@ function adamGraph(groups: readonly Group[], options: OptimizerOptions): Graph {
 }
 
 /** What gradients are multiplied by so that their norm is at most `clipNorm`. */
-function clipFactor(graph: Graph, groups: readonly Group[], clipNorm: number | undefined): string | undefined {
+function clipFactor(
+  graph: Graph,
+  groups: readonly Group[],
+  clipNorm: number | undefined,
+): string | undefined {
   if (clipNorm === undefined) return undefined;
   const squares = groups.map((group) => {
     const gradient = inputOf(group, 'gradient');

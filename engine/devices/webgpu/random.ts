@@ -50,14 +50,18 @@ function normal(graph: Graph, { shape }: RandomInput, key: string, second: strin
   const draws = ['Cos', 'Sin'].map((op) => graph.emit('Mul', [radius, graph.emit(op, [angle])]));
   const all = graph.emit('Reshape', [graph.emit('Concat', draws, { axis: 1 }), graph.ints([2 * pairs])]);
   const odd = sizeOf(shape) % 2 === 1;
-  return odd ? graph.emit('Slice', [all, graph.ints([0]), graph.ints([2 * pairs - 1]), graph.ints([0])]) : all;
+  return odd
+    ? graph.emit('Slice', [all, graph.ints([0]), graph.ints([2 * pairs - 1]), graph.ints([0])])
+    : all;
 }
 
 /** hash32(key, step x i) for i = 0, 1, ... in the shape [rows, columns]. */
 function hash(graph: Graph, key: string, [rows, columns]: [number, number], step: number): string {
   const emit = (op: string, a: string, b: string) => graph.emit(op, [a, b]);
   const counters = (count: number, by: number, shape: number[]) => {
-    const data = Uint32Array.from({ length: count }, (_, i) => Math.imul(Math.imul(i, by), Math.imul(step, GOLDEN)));
+    const data = Uint32Array.from({ length: count }, (_, i) =>
+      Math.imul(Math.imul(i, by), Math.imul(step, GOLDEN)),
+    );
     return graph.constant('uint32', shape, data);
   };
   const down = counters(rows, columns, [rows, 1]);

@@ -20,6 +20,7 @@ export interface Group {
 }
 
 const inputOf = (group: Group, part: Part) => `${part} of ${group.name}`;
+
 export { inputOf };
 
 /** A model's parameters, moments and gradients on the card. The host's copy is refreshed when somebody wants to read it. */

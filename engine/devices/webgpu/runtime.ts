@@ -30,7 +30,9 @@ export async function createGpuSession(
     logSeverityLevel: 3,
     extra: { session: { intra_op: { allow_spinning: '0' }, disable_cpu_ep_fallback: strict ? '1' : '0' } },
   }).catch((error) => {
-    throw new UserError(`onnxruntime refused a graph on device 'webgpu': ${messageOf(error)}`, { cause: error });
+    throw new UserError(`onnxruntime refused a graph on device 'webgpu': ${messageOf(error)}`, {
+      cause: error,
+    });
   });
 }
 
@@ -47,7 +49,9 @@ export async function runGpu(
 function explain(error: unknown): UserError {
   const message = messageOf(error);
   const cause = { cause: error };
-  if (/out of memory|OutOfMemory|exceed|maxStorageBufferBindingSize|maxBufferSize|device.*lost/i.test(message))
+  if (
+    /out of memory|OutOfMemory|exceed|maxStorageBufferBindingSize|maxBufferSize|device.*lost/i.test(message)
+  )
     return new UserError(
       `the memory of device 'webgpu' does not suffice: lower train.batchSize or train.maxHistory, for encoders ` +
         `encoder.batchTokens, for pretraining train.memoryMb (onnxruntime: ${message})`,

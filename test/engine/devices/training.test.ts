@@ -1,0 +1,67 @@
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { lossSettings } from '../../../configs/train-settings.ts';
+import type { Batch } from '../../../data/batches.ts';
+import { cpuDevice, type Device, type OptimizerOptions, openOptimizer } from '../../../engine/index.ts';
+import { trainingStep } from '../../../training/step.ts';
+import { batchesOf, build, ITEMS, stir, textFor, type Variant, variants } from '../../models/support.ts';
+import { strictWebgpu } from './support.ts';
+
+const STEPS = 20;
+const webgpu = await strictWebgpu();
+const cpu = cpuDevice({ threads: 1 });
+
+const noRows = { user: new Int32Array(), start: new Int32Array(), end: new Int32Array() };
+const train = { ...noRows, target: Int32Array.from({ length: 40 }, (_, i) => (i * i) % ITEMS) };
+
+interface Course {
+  losses: number[];
+  parameters: Map<string, Float32Array>;
+}
+
+/** Trains a small model, dropout and noise included. */
+async function course(
+  variant: Variant,
+  device: Device,
+  { loss = {}, ...adam }: { loss?: object } & Partial<OptimizerOptions> = {},
+): Promise<Course> {
+  const built = build(variant);
+  stir(built);
+  const { parameters } = built;
+  const step = trainingStep({
+    ...built,
+    dataset: { itemCount: ITEMS, train },
+    text: textFor(variant),
+    loss: lossSettings.parse(loss),
+    parts: 1,
+    seed: 1,
+    device,
+  });
+  const optimizer = openOptimizer(parameters, { type: 'adam', learningRate: 1e-3, ...adam }, device);
+  const batches: Batch[] = batchesOf([5, 9, 3, 4], { mode: 'grouped', batchSize: 40 });
+  const losses: number[] = [];
+  for (let i = 1; i <= STEPS; i++) {
+    const { loss, rows } = await step.run(batches[i % batches.length], { seed: 1, step: i });
+    await optimizer.step(rows);
+    losses.push(loss);
+  }
+  await parameters.fetch();
+  await step.close();
+  return { losses, parameters: new Map(parameters.all().map(({ name, values }) => [name, values.slice()])) };
+}
+
+function assertEqual(actual: Course, expected: Course): void {
+  actual.losses.forEach((loss, i) => {
+    const error = Math.abs(loss / expected.losses[i] - 1);
+    assert.ok(error < 1e-4, `step ${i + 1}: a loss of ${loss}, on cpu ${expected.losses[i]}`);
+  });
+  assert.is.not(expected.losses[0], expected.losses[STEPS - 1]);
+}
+
+for (const variant of webgpu ? variants().filter(({ settings }) => settings.stage !== 'pretrain') : []) {
+  test(`${variant.name}: ${STEPS} steps on webgpu have the losses of cpu, and run on the card alone`, async () => {
+    assertEqual(await course(variant, webgpu!), await course(variant, cpu));
+  });
+}
+
+test.run();
