@@ -1,5 +1,5 @@
 import type { TensorInfo } from '@tensorflow/tfjs';
-import type { RandomInput } from './graph.ts';
+import type { HostTensor, RandomInput } from './graph.ts';
 import { drawRandom, type Randomness } from './random.ts';
 import { tf } from './tf.ts';
 
@@ -16,6 +16,14 @@ export function withRandomness<T>(at: Randomness, run: () => T): T {
   } finally {
     current = outer;
   }
+}
+
+/** Draws the next random input of the eager function that runs. */
+export function nextRandom(
+  input: Omit<RandomInput, 'name' | 'stream'>,
+  draw: (input: Omit<RandomInput, 'name'>, at: Randomness) => HostTensor,
+): HostTensor {
+  return draw({ ...input, stream: current.stream++ }, current);
 }
 
 interface CpuBackend {
@@ -44,8 +52,7 @@ function register(
 }
 
 register('RandomInput', (_, attrs, make) => {
-  const input = attrs as Pick<RandomInput, 'kind' | 'shape' | 'rate'>;
-  const { data, shape } = drawRandom({ ...input, stream: current.stream++ }, current);
+  const { data, shape } = nextRandom(attrs as RandomInput, drawRandom);
   return make(shape, 'float32', data as Float32Array);
 });
 

@@ -31,3 +31,21 @@ export class RandomBuffers {
     }
   }
 }
+
+let scratch: Arena | undefined;
+
+/** One random input's values, in an array of their own: those of `drawRandom`, faster. */
+export function drawQuickly(input: Omit<RandomInput, 'name'>, at: Randomness): HostTensor {
+  const size = sizeOf(input.shape);
+  const key = streamKey(at, input.stream);
+  let data: Float32Array;
+  if (input.kind === 'normal') fillNormal((data = new Float32Array(size)), key);
+  else {
+    const length = Math.ceil(size / 4) * 4;
+    if (!scratch || scratch.buffer.byteLength < 4 * length) scratch = createArena(4 * length);
+    const { threshold, scale } = dropoutParameters(input.rate);
+    scratch.kernels.dropoutMask(0, length, key, threshold, scale);
+    data = new Float32Array(scratch.buffer, 0, size).slice();
+  }
+  return { dtype: 'float32', shape: input.shape, data };
+}

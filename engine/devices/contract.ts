@@ -13,6 +13,8 @@ export interface Device {
   readonly threads: number;
   /** True where results are host memory at no cost, so that the host may do part of the work. */
   readonly inHostMemory: boolean;
+  /** True where functions run operation by operation; graphs that were not traced from one run on the processor. */
+  readonly eager?: boolean;
   /** Makes a graph ready that reads host memory and writes it. */
   load(graph: Graph): Promise<Executable>;
   /** Set by devices that do not run functions as graphs from and into host memory. */

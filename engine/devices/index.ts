@@ -1,13 +1,18 @@
 import { UsageError, unknownName } from '../../common/errors.ts';
 import type { Device, DeviceOptions } from './contract.ts';
 import { cpuDevice } from './cpu.ts';
+import { tensorflowDevice } from './tensorflow/index.ts';
 import { openWebgpu } from './webgpu/index.ts';
 
 type Opener = (options: DeviceOptions, reason: string) => Device | Promise<Device>;
 
-const DEVICES: Record<string, Opener> = { cpu: cpuDevice, webgpu: openWebgpu };
+const DEVICES: Record<string, Opener> = {
+  cpu: cpuDevice,
+  webgpu: openWebgpu,
+  tensorflow: tensorflowDevice,
+};
 /** Devices of the plan whose support is not in this version. */
-const PLANNED = ['cuda', 'tensorflow'];
+const PLANNED = ['cuda'];
 
 export const deviceNames = (): string[] => ['auto', ...Object.keys(DEVICES)];
 

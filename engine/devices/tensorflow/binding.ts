@@ -1,0 +1,123 @@
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
+import util from 'node:util';
+import type { KernelBackend } from '@tensorflow/tfjs';
+import { messageOf, UserError } from '../../../common/errors.ts';
+import { cacheFolder } from '../../../common/files.ts';
+import { tf } from '../../tf.ts';
+import { registerKernels } from './kernels.ts';
+
+const require = createRequire(import.meta.url);
+
+/** Packages of tfjs that bind TensorFlow; either has the JavaScript and the C++ that both share. */
+const PACKAGES = ['@tensorflow/tfjs-node-gpu', '@tensorflow/tfjs-node'];
+export const BACKEND = 'tensorflow';
+export const SETUP = 'rec setup tensorflow';
+
+/** What `rec setup tensorflow` leaves in the cache folder as setup.json. */
+export interface Setup {
+  /** Version of TensorFlow. */
+  tensorflow: string;
+  /** Folder of its libraries and headers. */
+  library: string;
+  python: string;
+}
+
+/** A native binding that may be loaded. */
+export interface FoundBinding {
+  path: string;
+  /** Set where it was made by `rec setup tensorflow`. */
+  setup?: Setup;
+}
+
+export interface Tensorflow {
+  binding: FoundBinding;
+  /** Whether TensorFlow found a GPU to compute on. */
+  gpu: boolean;
+}
+
+export const setupFolder = (): string => cacheFolder('tensorflow');
+export const bindingFile = 'tfjs_binding.node';
+export const quietFile = 'quiet.node';
+
+/** Where the package of tfjs-node lies. @throws UserError where neither is installed */
+export function packageFolder(): string {
+  for (const name of PACKAGES) {
+    try {
+      return dirname(require.resolve(`${name}/package.json`));
+    } catch {}
+  }
+  throw new UserError(
+    `the package ${PACKAGES[0]}, which brings TensorFlow's JavaScript side, is not installed; it is an optional ` +
+      'dependency: npm install --include=optional',
+  );
+}
+
+/** The binding that `rec setup tensorflow` made, else one that tfjs's package brought; undefined where there is none. */
+export function findBinding(): FoundBinding | undefined {
+  const path = join(setupFolder(), bindingFile);
+  if (existsSync(path))
+    return { path, setup: JSON.parse(readFileSync(join(setupFolder(), 'setup.json'), 'utf8')) as Setup };
+  const lib = join(packageFolder(), 'lib');
+  const built = existsSync(lib) ? readdirSync(lib).map((folder) => join(lib, folder, bindingFile)) : [];
+  const found = built.filter(existsSync).sort().at(-1);
+  return found === undefined ? undefined : { path: found };
+}
+
+let loaded: Tensorflow | undefined;
+
+/**
+ * Loads TensorFlow and registers it as tfjs's backend 'tensorflow'; once in a thread.
+ * @param threads of one operation; the process's first load decides
+ * @throws UserError with the command that mends it
+ */
+export function loadTensorflow(threads?: number): Tensorflow {
+  if (loaded) return loaded;
+  const folder = packageFolder();
+  const binding = findBinding();
+  if (!binding)
+    throw new UserError(
+      `device 'tensorflow' needs TensorFlow's library, which is not set up yet; run: ${SETUP}`,
+    );
+  // Read by TensorFlow's library when it is loaded.
+  process.env.TF_CPP_MIN_LOG_LEVEL ??= '3';
+  if (threads) process.env.TF_NUM_INTRAOP_THREADS = String(threads);
+  restoreUtil();
+  try {
+    if (binding.setup) loadQuietly(binding.setup);
+    const native = require(binding.path) as { isUsingGpuDevice(): boolean };
+    require(join(folder, 'dist/register_all_kernels.js'));
+    const { NodeJSKernelBackend } = require(join(folder, 'dist/nodejs_kernel_backend.js')) as {
+      NodeJSKernelBackend: new (binding: unknown, packageName: string) => KernelBackend;
+    };
+    tf.registerBackend(BACKEND, () => new NodeJSKernelBackend(native, PACKAGES[0]), 0);
+    registerKernels(BACKEND);
+    loaded = { binding, gpu: native.isUsingGpuDevice() };
+    return loaded;
+  } catch (error) {
+    throw new UserError(
+      `TensorFlow could not be loaded (${messageOf(error).split('\n')[0]}); set it up anew: ${SETUP}`,
+      { cause: error },
+    );
+  }
+}
+
+/** TensorFlow's library announces itself on the process's standard error as it is loaded, whatever it is told. */
+function loadQuietly({ library }: Setup): void {
+  const { load } = require(join(setupFolder(), quietFile)) as { load(path: string): string };
+  const said = load(join(library, 'libtensorflow_framework.so.2'));
+  // What others wrote meanwhile is theirs.
+  const others = said.split(/(?<=\n)/).filter((line) => !/^(WARNING: All log messages|[IWEF]\d{4} )/.test(line));
+  process.stderr.write(others.join(''));
+}
+
+/** Functions of Node's util that tfjs-node calls and that Node 23 took away. */
+function restoreUtil(): void {
+  const removed: Record<string, (value: unknown) => boolean> = {
+    isArray: Array.isArray,
+    isNullOrUndefined: (value) => value === null || value === undefined,
+  };
+  for (const [name, is] of Object.entries(removed))
+    if (!(name in util)) Object.assign(util, { [name]: is });
+}
