@@ -14,6 +14,7 @@ import { report } from './report.ts';
 import { rerun } from './rerun.ts';
 import { run } from './run.ts';
 import { search } from './search.ts';
+import { setup } from './setup.ts';
 import { sweep } from './sweep.ts';
 import { worker } from './worker.ts';
 
@@ -51,6 +52,7 @@ function parser(argv: readonly string[]): Argv {
     .command(pretrain)
     .command(data)
     .command(create)
+    .command(setup)
     .command(models)
     .command(encoders)
     .command(datasets)

@@ -1,4 +1,4 @@
-import { Worker } from 'node:worker_threads';
+import { SHARE_ENV, Worker } from 'node:worker_threads';
 import { Cancelled, UsageError, UserError } from './errors.ts';
 import type { ProgressEvent } from './progress.ts';
 
@@ -41,6 +41,8 @@ export function runJob(
   const worker = new Worker(new URL('./job-worker.js', import.meta.url), {
     workerData: { module: String(module), exportName, argument, cancelFlag },
     stdout: true,
+    // Native libraries see what a job sets.
+    env: SHARE_ENV,
   });
   // Standard output belongs to results; whatever a library prints inside the job goes to standard error.
   worker.stdout.pipe(process.stderr, { end: false });

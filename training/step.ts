@@ -58,6 +58,7 @@ export interface StepOptions {
 const SMALL_MODEL = 500_000;
 
 function partsFor({ parts = 0, text, parameters, device }: StepOptions): number {
+  // Parts run on threads of the processor.
   if (!device.inHostMemory) return 1;
   // The item side of a model with texts would run once in every part.
   return parts || (!text && parameters.size <= SMALL_MODEL ? 2 : 1);

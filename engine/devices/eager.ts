@@ -51,7 +51,11 @@ function eagerly({ fn, parameters, differentiation }: Program, backend: string):
     const results: Record<string, HostTensor> = {};
     for (const [name, t] of Object.entries(outputs)) {
       const data = t.dataSync() as HostArray;
-      results[name] = { dtype: t.dtype as DType, shape: t.shape, data: taken.has(data) ? data.slice() : data };
+      results[name] = {
+        dtype: t.dtype as DType,
+        shape: t.shape,
+        data: taken.has(data) ? data.slice() : data,
+      };
     }
     return results;
   };
@@ -64,9 +68,8 @@ function eagerly({ fn, parameters, differentiation }: Program, backend: string):
       const home = parameters.view(name, 'gradient');
       const gradient = results[gradientName(name)]?.data;
       delete results[gradientName(name)];
-      if (differentiation.accumulate) gradient?.forEach((g, i) => void (home[i] += g));
-      else if (gradient) home.set(gradient);
-      else home.fill(0);
+      if (!differentiation.accumulate) home.fill(0);
+      if (gradient) for (let i = 0; i < home.length; i++) home[i] += gradient[i];
     }
     for (const input of differentiation.inputs) {
       const spec = { dtype: 'float32', shape: feeds[input].shape } as const;

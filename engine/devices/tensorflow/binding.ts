@@ -38,6 +38,7 @@ export interface Tensorflow {
 }
 
 export const setupFolder = (): string => cacheFolder('tensorflow');
+export const setupFile = (): string => join(setupFolder(), 'setup.json');
 export const bindingFile = 'tfjs_binding.node';
 export const quietFile = 'quiet.node';
 
@@ -56,9 +57,10 @@ export function packageFolder(): string {
 
 /** The binding that `rec setup tensorflow` made, else one that tfjs's package brought; undefined where there is none. */
 export function findBinding(): FoundBinding | undefined {
-  const path = join(setupFolder(), bindingFile);
-  if (existsSync(path))
-    return { path, setup: JSON.parse(readFileSync(join(setupFolder(), 'setup.json'), 'utf8')) as Setup };
+  if (existsSync(setupFile())) {
+    const setup = JSON.parse(readFileSync(setupFile(), 'utf8')) as Setup;
+    return { path: join(setupFolder(), bindingFile), setup };
+  }
   const lib = join(packageFolder(), 'lib');
   const built = existsSync(lib) ? readdirSync(lib).map((folder) => join(lib, folder, bindingFile)) : [];
   const found = built.filter(existsSync).sort().at(-1);
@@ -108,7 +110,9 @@ function loadQuietly({ library }: Setup): void {
   const { load } = require(join(setupFolder(), quietFile)) as { load(path: string): string };
   const said = load(join(library, 'libtensorflow_framework.so.2'));
   // What others wrote meanwhile is theirs.
-  const others = said.split(/(?<=\n)/).filter((line) => !/^(WARNING: All log messages|[IWEF]\d{4} )/.test(line));
+  const others = said
+    .split(/(?<=\n)/)
+    .filter((line) => !/^(WARNING: All log messages|[IWEF]\d{4} )/.test(line));
   process.stderr.write(others.join(''));
 }
 
@@ -118,6 +122,5 @@ function restoreUtil(): void {
     isArray: Array.isArray,
     isNullOrUndefined: (value) => value === null || value === undefined,
   };
-  for (const [name, is] of Object.entries(removed))
-    if (!(name in util)) Object.assign(util, { [name]: is });
+  for (const [name, is] of Object.entries(removed)) if (!(name in util)) Object.assign(util, { [name]: is });
 }

@@ -1,0 +1,52 @@
+import type { CommandModule } from 'yargs';
+import { UsageError } from '../common/errors.ts';
+import type { DeviceSetup } from '../training/device-setup.ts';
+import { job } from './job.ts';
+import { outputOptions, text } from './options.ts';
+import { printResult } from './output.ts';
+
+interface Arguments {
+  device: string;
+  python?: string;
+  install?: string;
+  json: boolean;
+  quiet: boolean;
+}
+
+const flavours = ['cpu', 'gpu'];
+
+/** `rec setup tensorflow`: what `--device tensorflow` needs. */
+export const setup: CommandModule<object, Arguments> = {
+  command: 'setup <device>',
+  describe: 'make a device ready that needs more than npm brings: tensorflow',
+  builder: (yargs) =>
+    yargs
+      .positional('device', { type: 'string', choices: ['tensorflow'], demandOption: true })
+      .options({
+        python: text('a Python that has TensorFlow [default: python3]'),
+        install: {
+          type: 'string',
+          describe: 'install TensorFlow with pip in an environment of its own: cpu or gpu [default: cpu]',
+        },
+        ...outputOptions,
+      })
+      .example('$0 setup tensorflow --install', '')
+      .example('$0 setup tensorflow --python /opt/venv/bin/python', '') as never,
+  async handler({ python, install, json, quiet }) {
+    const flavour = install === '' ? 'cpu' : install;
+    if (flavour !== undefined && !flavours.includes(flavour))
+      throw new UsageError(`--install must be one of [${flavours.join(', ')}]; got '${flavour}'`);
+    const module = new URL('../training/device-setup.ts', import.meta.url);
+    const done = (await job(module, 'setUpTensorflow', { python, install: flavour }, quiet)) as DeviceSetup;
+    printResult(done, json, () => setupAsText(done));
+  },
+};
+
+function setupAsText({ tensorflow, library, check }: DeviceSetup): string {
+  const worst = Math.max(check.loss, check.gradient).toExponential(1);
+  return [
+    `tfjs-node's binding is compiled against TensorFlow ${tensorflow} (${library})`,
+    `training steps of SASRec are those of the cpu device to within ${worst} (${check.device})`,
+    'use it with: --device tensorflow',
+  ].join('\n');
+}

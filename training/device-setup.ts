@@ -1,0 +1,31 @@
+import { messageOf, UserError } from '../common/errors.ts';
+import type { Progress } from '../common/progress.ts';
+import { makeBinding, removeBinding, type Setup, type SetupOptions } from '../engine/index.ts';
+import { checkDeviceApart, type DeviceCheck } from './device-check.ts';
+
+/** What `rec setup tensorflow` did. */
+export interface DeviceSetup extends Setup {
+  check: DeviceCheck;
+}
+
+/** Sets TensorFlow up, and keeps it where a training step comes out as on the cpu device. */
+export async function setUpTensorflow(
+  options: Pick<SetupOptions, 'python' | 'install'>,
+  progress: Progress,
+): Promise<DeviceSetup> {
+  const setup = await makeBinding({
+    ...options,
+    note: (text) => progress.note(text),
+    check: () => progress.check(),
+  });
+  progress.note('checking it: one training step of SASRec, beside the cpu device');
+  try {
+    return { ...setup, check: await checkDeviceApart('tensorflow') };
+  } catch (error) {
+    await removeBinding();
+    throw new UserError(
+      `the binding to TensorFlow ${setup.tensorflow} does not work, and is not kept: ${messageOf(error)}`,
+      { cause: error },
+    );
+  }
+}
