@@ -1,6 +1,7 @@
-import type { Device, Executable, Parameters } from '../engine/index.ts';
+import { UserError } from '../common/errors.ts';
+import { compile, type Device, type HostTensor, type Parameters, tf } from '../engine/index.ts';
 import { type RobertaGraphOptions, robertaGraph } from './roberta-graph.ts';
-import type { RobertaConfig } from './roberta-model.ts';
+import { normaliseVectors, poolTokens, type RobertaConfig } from './roberta-model.ts';
 
 /**
  * Which texts go through the model together: texts of one length, so that nothing is padded, longest first; as many as
@@ -20,25 +21,31 @@ export function planBatches(lengths: readonly number[], batchTokens: number): nu
   return batches;
 }
 
+type Options = Omit<RobertaGraphOptions, 'padded'>;
+
+/** What turns ids [rows, length] into vectors [rows, hidden]. */
+interface Model {
+  run(ids: HostTensor): Promise<Float32Array>;
+  close(): Promise<void>;
+}
+
 /** A RoBERTa model made ready to turn token ids into vectors. */
 export class RobertaBatches {
-  readonly #executable: Executable;
-  readonly #width: number;
+  readonly #model: Model;
 
-  private constructor(executable: Executable, width: number) {
-    this.#executable = executable;
-    this.#width = width;
+  private constructor(model: Model) {
+    this.#model = model;
   }
 
-  /** Loads the model; `weights` are not needed afterwards. */
+  /** Loads the model; `weights` are not needed afterwards, but by an eager device. */
   static async load(
     weights: Parameters,
     model: RobertaConfig,
-    options: Omit<RobertaGraphOptions, 'padded'>,
+    options: Options,
     device: Device,
   ): Promise<RobertaBatches> {
-    const graph = robertaGraph(weights, model, { ...options, padded: false });
-    return new RobertaBatches(await device.load(graph), model.hiddenSize);
+    const make = device.eager ? eagerModel : graphModel;
+    return new RobertaBatches(await make(weights, model, options, device));
   }
 
   /** Vectors [batch, hidden] of texts of one length, each at most as long as the model's positions go. */
@@ -46,16 +53,52 @@ export class RobertaBatches {
     const [rows, length] = [texts.length, texts[0].length];
     const ids = new Int32Array(rows * length);
     texts.forEach((text, row) => void ids.set(text, row * length));
-    const embedding = new Float32Array(rows * this.#width);
-    await this.#executable.run(
-      { input_ids: { dtype: 'int32', shape: [rows, length], data: ids } },
-      { embedding: { dtype: 'float32', shape: [rows, this.#width], data: embedding } },
-      { seed: 0, step: 0 },
-    );
-    return embedding;
+    return this.#model.run({ dtype: 'int32', shape: [rows, length], data: ids });
   }
 
   close(): Promise<void> {
-    return this.#executable.release();
+    return this.#model.close();
   }
+}
+
+async function graphModel(
+  weights: Parameters,
+  model: RobertaConfig,
+  options: Options,
+  device: Device,
+): Promise<Model> {
+  const executable = await device.load(robertaGraph(weights, model, { ...options, padded: false }));
+  return {
+    async run(ids) {
+      const shape = [ids.shape[0], model.hiddenSize];
+      const embedding = new Float32Array(shape[0] * shape[1]);
+      const results = { embedding: { dtype: 'float32', shape, data: embedding } } as const;
+      await executable.run({ input_ids: ids }, results, { seed: 0, step: 0 });
+      return embedding;
+    },
+    close: () => executable.release(),
+  };
+}
+
+/** The function that training differentiates. @throws UserError for products in 8-bit integers, which it does not have */
+async function eagerModel(
+  weights: Parameters,
+  model: RobertaConfig,
+  { pooling, normalize, quantisation }: Options,
+  device: Device,
+): Promise<Model> {
+  if (quantisation)
+    throw new UserError(`encoder.precision int8 is for the cpu device; device '${device.name}' has f32 only`);
+  const encode = compile(
+    (inputs) => {
+      const ids = inputs.ids as tf.Tensor2D;
+      const vectors = poolTokens(weights, model, { ids, mask: tf.ones(ids.shape) }, pooling, false);
+      return { embedding: normaliseVectors(vectors, normalize) };
+    },
+    { parameters: weights, device },
+  );
+  return {
+    run: async (ids) => (await encode({ ids })).embedding.data as Float32Array,
+    close: () => encode.close(),
+  };
 }

@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { UserError } from '../common/errors.ts';
 import { hashFile, hashJson } from '../common/files.ts';
-import { cpuDevice } from '../engine/index.ts';
+import { cpuDevice, type Parameters } from '../engine/index.ts';
 import { defineEncoder, type TextEncoder } from './contract.ts';
 import { exportRoberta, type FoundRoberta } from './export.ts';
 import { machineQuantisation } from './quantise.ts';
@@ -66,14 +66,15 @@ export default defineEncoder({
 
     // Tokenizer and weights are read when the first text comes: where all vectors are cached, none does.
     let ready: Promise<{ tokenizer: TextTokenizer; batches: RobertaBatches }> | undefined;
+    let parameters: Parameters | undefined;
     let thread: TokenizerThread | undefined;
     const makeReady = async () => {
       const tokenizer = await loadTokenizer(source);
       checkTokenizer(tokenizer, model);
-      const parameters = await readRobertaWeights(weights, model);
+      parameters = await readRobertaWeights(weights, model);
       const device = context.device ?? cpuDevice({ threads: context.threads || undefined });
       const batches = await RobertaBatches.load(parameters, model, options, device);
-      parameters.dispose();
+      if (!device.eager) parameters.dispose();
       return { tokenizer, batches };
     };
 
@@ -111,6 +112,7 @@ export default defineEncoder({
       async close() {
         await thread?.close();
         await (await ready?.catch(() => undefined))?.batches.close();
+        parameters?.dispose();
       },
     };
   },

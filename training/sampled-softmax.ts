@@ -25,8 +25,8 @@ export const sampledSoftmax: Criterion = (queries, candidates, inputs) => {
     const open = tf.where(itself, tf.fill([rows, count], EXCLUDED), tf.add(others, offsets));
     const p = tf.softmax(tf.concat([score, open], 1));
     const hit = tf.slice(p, [0, 0], [rows, 1]);
-    (args[2] as tf.GradSaveFunc)([p, hit]);
-    const gradFunc = (dy: tf.Tensor, [p, hit]: tf.Tensor[]) => {
+    (args[2] as tf.GradSaveFunc)([p, hit, column]);
+    const gradFunc = (dy: tf.Tensor, [p, hit, column]: tf.Tensor[]) => {
       const scale = tf.mul(column, dy);
       return [tf.mul(tf.sub(hit, 1), scale), tf.mul(tf.slice(p, [0, 1], [rows, count]), scale)];
     };

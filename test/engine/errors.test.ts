@@ -189,10 +189,10 @@ test('devices: unknown, planned, known', async () => {
   const failure = (name: string) => openDevice(name).catch((error: unknown) => error as Error);
   const unknown = await failure('cpuu');
   assert.ok(unknown instanceof UsageError && /did you mean 'cpu'/.test(unknown.message));
-  const planned = await failure('tensorflow');
+  const planned = await failure('cuda');
   assert.ok(
     planned instanceof UsageError &&
-      /'tensorflow' is not supported yet.*\[auto, cpu, webgpu\]/.test(planned.message),
+      /'cuda' is not supported yet.*\[auto, cpu, webgpu, tensorflow\]/.test(planned.message),
   );
   assert.is((await openDevice('auto')).name, 'cpu');
   assert.is((await openDevice('cpu')).reason, 'as asked');

@@ -1,4 +1,4 @@
-import type { TensorInfo } from '@tensorflow/tfjs';
+import type { KernelFunc, TensorInfo } from '@tensorflow/tfjs';
 import { nextRandom } from '../../eager.ts';
 import type { RandomInput } from '../../graph.ts';
 import { drawQuickly } from '../../random-buffers.ts';
@@ -9,7 +9,20 @@ import { tf } from '../../tf.ts';
 /** Logits of an attention that are held at once. */
 const LOGITS_BYTES = 256 * 2 ** 20;
 
+/** What tfjs-node's backend has besides tfjs's interface. */
+interface NativeBackend {
+  binding: { TF_ATTR_INT: number; TF_ATTR_TYPE: number };
+  getDTypeInteger(dtype: string): number;
+  executeSingleOutput(name: string, attributes: object[], inputs: TensorInfo[]): TensorInfo;
+}
+
+/** Registers our ops on tfjs-node's backend, and mends some of its own. */
 export function registerKernels(backendName: string): void {
+  registerOwn(backendName);
+  mend(backendName);
+}
+
+function registerOwn(backendName: string): void {
   const register = <Attributes>(
     kernelName: string,
     compute: (inputs: Record<string, tf.Tensor>, attributes: Attributes) => tf.Tensor | tf.Tensor[],
@@ -68,4 +81,37 @@ export function registerKernels(backendName: string): void {
     }
     return tf.concat(parts);
   });
+}
+
+function mend(backendName: string): void {
+  const replace = (kernelName: string, kernelFunc: KernelFunc) => {
+    tf.unregisterKernel(kernelName, backendName);
+    tf.registerKernel({ kernelName, backendName, kernelFunc });
+  };
+
+  // tfjs-node's own waits for the indices, to look at each of them in JavaScript, and knows no negative axis.
+  replace('GatherV2', ({ inputs, attrs, backend }) => {
+    const { x, indices } = inputs as { x: TensorInfo; indices: TensorInfo };
+    const { axis, batchDims } = attrs as { axis: number; batchDims: number };
+    const native = backend as NativeBackend;
+    const type = (name: string, dtype: string) => ({
+      name,
+      type: native.binding.TF_ATTR_TYPE,
+      value: native.getDTypeInteger(dtype),
+    });
+    const attributes = [
+      { name: 'batch_dims', type: native.binding.TF_ATTR_INT, value: batchDims },
+      type('Tparams', x.dtype),
+      type('Tindices', indices.dtype),
+      type('Taxis', 'int32'),
+    ];
+    const along = tf.scalar(axis, 'int32');
+    const y = native.executeSingleOutput('GatherV2', attributes, [x, indices, along]);
+    along.dispose();
+    return y;
+  });
+
+  // Whole numbers in tfjs.
+  const { kernelFunc } = tf.getKernel('FloorDiv', backendName);
+  replace('FloorDiv', (call) => tf.tidy(() => tf.cast(kernelFunc(call) as tf.Tensor, 'int32')));
 }

@@ -88,8 +88,9 @@ export async function agrees(
   feeds: Feeds,
   tolerance = 2e-6,
   expected = eagerly(fn, feeds),
+  devices = DEVICES,
 ): Promise<void> {
-  for (const device of DEVICES) {
+  for (const device of devices) {
     const compiled = compile(fn, { device });
     const actual = await compiled(feeds);
     try {
@@ -146,7 +147,7 @@ export function withGradients({ fn, inputs, gradient = true }: Case): Named {
 }
 
 /** Checks several cases in one compiled graph: making a session costs more than running it. */
-export async function agreeWithEager(cases: Case[]): Promise<void> {
+export async function agreeWithEager(cases: Case[], devices = DEVICES): Promise<void> {
   const feeds: Feeds = {};
   for (const c of cases)
     c.inputs.forEach((t, i) => {
@@ -161,7 +162,8 @@ export async function agreeWithEager(cases: Case[]): Promise<void> {
     }
     return results;
   };
-  await agrees(fn, feeds, Math.max(...cases.map((c) => c.tolerance ?? 2e-6)));
+  const tolerance = Math.max(...cases.map((c) => c.tolerance ?? 2e-6));
+  await agrees(fn, feeds, tolerance, undefined, devices);
 }
 
 function named<T>(name: string, run: () => T): T {
