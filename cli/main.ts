@@ -3,6 +3,7 @@ import { nearest, UsageError } from '../common/errors.ts';
 import { packageManifest } from '../common/package.ts';
 import { check } from './check.ts';
 import { data } from './data.ts';
+import { doctor } from './doctor.ts';
 import { encode } from './encode.ts';
 import { evaluate } from './evaluate.ts';
 import { watchInterrupts } from './interrupt.ts';
@@ -52,6 +53,7 @@ function parser(argv: readonly string[]): Argv {
     .command(pretrain)
     .command(data)
     .command(create)
+    .command(doctor)
     .command(setup)
     .command(models)
     .command(encoders)

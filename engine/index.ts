@@ -9,13 +9,13 @@ export {
   type Inputs,
 } from './compile.ts';
 export { type CrossEntropyOptions, linearCrossEntropy } from './cross-entropy.ts';
-export type { Device } from './devices/contract.ts';
+export type { Device, Probe } from './devices/contract.ts';
 export { cpuDevice } from './devices/cpu.ts';
 export { eagerDevice } from './devices/eager.ts';
-export { deviceNames, openDevice } from './devices/index.ts';
+export { deviceNames, openDevice, probeDevice } from './devices/index.ts';
 export type { Setup } from './devices/tensorflow/binding.ts';
-export { probeTensorflow } from './devices/tensorflow/index.ts';
 export { makeBinding, removeBinding, type SetupOptions } from './devices/tensorflow/setup.ts';
+export { hasGraphicsCard } from './devices/webgpu/index.ts';
 export { withRandomness } from './eager.ts';
 export { allocate, type DType, Graph, type HostTensor, type Spec, sizeOf } from './graph.ts';
 export { gru } from './gru.ts';

@@ -3,10 +3,12 @@ import { register } from 'tsx/esm/api';
 
 register();
 
-const { checkDevice } = await import('./device-check.ts');
+// The last line; native libraries write where they like.
+const say = (answer) => process.stdout.write(`\n${JSON.stringify(answer)}\n`);
+
+const { examineDevice } = await import('./device-check.ts');
 try {
-  process.stdout.write(JSON.stringify(await checkDevice(process.argv[2])));
+  say({ examined: await examineDevice(process.argv[2]) });
 } catch (error) {
-  process.stderr.write(error instanceof Error ? error.message : String(error));
-  process.exitCode = 1;
+  say({ error: error instanceof Error ? error.message : String(error) });
 }

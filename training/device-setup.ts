@@ -1,7 +1,7 @@
 import { messageOf, UserError } from '../common/errors.ts';
 import type { Progress } from '../common/progress.ts';
 import { makeBinding, removeBinding, type Setup, type SetupOptions } from '../engine/index.ts';
-import { checkDeviceApart, type DeviceCheck } from './device-check.ts';
+import { type DeviceCheck, examineDeviceApart } from './device-check.ts';
 
 /** What `rec setup tensorflow` did. */
 export interface DeviceSetup extends Setup {
@@ -20,7 +20,9 @@ export async function setUpTensorflow(
   });
   progress.note('checking it: one training step of SASRec, beside the cpu device');
   try {
-    return { ...setup, check: await checkDeviceApart('tensorflow') };
+    const { check, why } = await examineDeviceApart('tensorflow');
+    if (!check) throw new UserError(why);
+    return { ...setup, check };
   } catch (error) {
     await removeBinding();
     throw new UserError(

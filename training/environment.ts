@@ -67,7 +67,7 @@ function gitState(): Environment['git'] {
 }
 
 /** SIMD extensions, as Linux names them; other systems have no file to read them from. */
-function cpuFeatures(): string[] | undefined {
+export function cpuFeatures(): string[] | undefined {
   if (!existsSync('/proc/cpuinfo')) return undefined;
   const line = /^(?:flags|Features)\s*:(.*)$/m.exec(readFileSync('/proc/cpuinfo', 'utf8'))?.[1] ?? '';
   const simd = /^(sse|ssse|avx|fma|f16c|amx|neon|asimd|sve|bf16|i8mm)/;

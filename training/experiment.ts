@@ -17,7 +17,7 @@ import {
   missingWeights,
   type TextVectors,
 } from '../encoders/index.ts';
-import { type Device, openDevice, Parameters } from '../engine/index.ts';
+import { type Device, Parameters } from '../engine/index.ts';
 import { download } from '../hub/index.ts';
 import {
   type BaselineDefinition,
@@ -28,6 +28,7 @@ import {
   type Recommender,
 } from '../models/index.ts';
 import { initializeFrom } from './checkpoint.ts';
+import { chooseDevice } from './choose-device.ts';
 import type { TextTable } from './objective.ts';
 import { ModelScorer } from './scorer.ts';
 
@@ -139,7 +140,7 @@ async function openDataset(run: Run, progress: Progress): Promise<Dataset> {
 
 async function openTrained(run: TrainedRun, progress: Progress, start: boolean): Promise<TrainedExperiment> {
   const threads = run.threads || undefined;
-  const device = await openDevice(run.device, { threads });
+  const device = await chooseDevice(run.device, { threads }, progress);
   const definition = run.model.entry;
   const dataset = await openDataset(run, progress);
   const context = {

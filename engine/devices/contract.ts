@@ -27,3 +27,20 @@ export interface DeviceOptions {
   /** Threads of one operation; by default as many as the machine has cores. */
   threads?: number;
 }
+
+/** Whether a device works on this machine. */
+export interface Probe {
+  works: boolean;
+  /** Why it works or not; in the second case with the command that mends it. */
+  why: string;
+  /** True where it computes on a card of its own: the processor is not what it would have to beat. */
+  card?: boolean;
+}
+
+/** A kind of device: how to find out whether it works, and how to open it. */
+export interface DeviceKind {
+  /** Never throws. */
+  probe(): Promise<Probe>;
+  /** @throws UserError where it does not work */
+  open(options: DeviceOptions, reason: string): Device | Promise<Device>;
+}

@@ -1,29 +1,34 @@
-import { UsageError, unknownName } from '../../common/errors.ts';
-import type { Device, DeviceOptions } from './contract.ts';
+import { unknownName } from '../../common/errors.ts';
+import type { Device, DeviceKind, DeviceOptions, Probe } from './contract.ts';
 import { cpuDevice } from './cpu.ts';
-import { tensorflowDevice } from './tensorflow/index.ts';
-import { openWebgpu } from './webgpu/index.ts';
+import { probeTensorflow, tensorflowDevice } from './tensorflow/index.ts';
+import { openWebgpu, probeWebgpu } from './webgpu/index.ts';
 
-type Opener = (options: DeviceOptions, reason: string) => Device | Promise<Device>;
-
-const DEVICES: Record<string, Opener> = {
-  cpu: cpuDevice,
-  webgpu: openWebgpu,
-  tensorflow: tensorflowDevice,
+const DEVICES: Record<string, DeviceKind> = {
+  cpu: {
+    open: cpuDevice,
+    probe: async () => ({ works: true, why: "onnxruntime's kernels for the processor" }),
+  },
+  webgpu: { open: openWebgpu, probe: probeWebgpu },
+  tensorflow: { open: tensorflowDevice, probe: probeTensorflow },
 };
-/** Devices of the plan whose support is not in this version. */
-const PLANNED = ['cuda'];
 
-export const deviceNames = (): string[] => ['auto', ...Object.keys(DEVICES)];
+export const deviceNames = (): string[] => Object.keys(DEVICES);
 
-/** Opens a device by name; 'auto' takes the best one that works here. */
-export async function openDevice(name = 'auto', options: DeviceOptions = {}): Promise<Device> {
-  if (name === 'auto') return cpuDevice(options, 'auto: the only device of this version');
-  if (PLANNED.includes(name))
-    throw new UsageError(
-      `device '${name}' is not supported yet. Must be one of [${deviceNames().join(', ')}].`,
-    );
-  const open = DEVICES[name];
-  if (!open) throw unknownName('device', name, deviceNames(), '--device');
-  return open(options, 'as asked');
+/** Whether a device works here. */
+export const probeDevice = (name: string): Promise<Probe> => kindNamed(name).probe();
+
+/** Opens a device by name. @throws UserError where it does not work here */
+export async function openDevice(
+  name: string,
+  options: DeviceOptions = {},
+  reason = 'as asked',
+): Promise<Device> {
+  return kindNamed(name).open(options, reason);
+}
+
+function kindNamed(name: string): DeviceKind {
+  const kind = DEVICES[name];
+  if (!kind) throw unknownName('device', name, ['auto', ...deviceNames()], '--device');
+  return kind;
 }

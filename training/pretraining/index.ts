@@ -19,10 +19,10 @@ import type { StepOptions } from '../../encoders/pretraining/step.ts';
 import { ENCODER_FOLDER, readRobertaConfig, readRobertaWeights } from '../../encoders/roberta-files.ts';
 import { longestText, type RobertaConfig } from '../../encoders/roberta-model.ts';
 import { loadTokenizer, makeTokenizer } from '../../encoders/tokenizer.ts';
-import { openDevice } from '../../engine/index.ts';
 import type { Metrics } from '../../evaluation/metrics.ts';
 import { download } from '../../hub/index.ts';
 import { loadCheckpoint, saveCheckpoint } from '../checkpoint.ts';
+import { chooseDevice } from '../choose-device.ts';
 import { environmentOf } from '../environment.ts';
 import { RunFolder } from '../run-folder.ts';
 import { type Corpus, type CorpusReport, learnTokenizer, readCorpus } from './corpus.ts';
@@ -77,7 +77,7 @@ export async function runPretraining(
   await folder.begin(
     yaml,
     { pairs: { file: settings.pairs, sha256: hash, ...read.report } },
-    environmentOf({ device: (await openDevice(settings.device, { threads })).name, threads }),
+    environmentOf({ device: (await chooseDevice(settings.device, { threads }, progress)).name, threads }),
   );
   await beginEncoderFolder(folder.file(ENCODER_FOLDER), start.config, source);
   progress.run(folder.shown);
@@ -179,7 +179,7 @@ async function pretrain(
     objective,
     vocabulary: { size: tokenizer.size, maskId: tokenizer.maskId, special: tokenizer.special },
     rows: rowsWithin(train.memoryMb * 2 ** 20, 2 * train.batchSize, train.maxTokens, config),
-    device: await openDevice(settings.device, { threads: effectiveThreads(settings.threads) }),
+    device: await chooseDevice(settings.device, { threads: effectiveThreads(settings.threads) }, progress),
   };
   const evaluator = new Evaluator(options, train.batchSize);
   const trainer = new PretrainingTrainer(settings, corpus.train, options, progress);

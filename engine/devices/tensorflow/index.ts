@@ -1,5 +1,5 @@
 import { messageOf } from '../../../common/errors.ts';
-import type { Device, DeviceOptions } from '../contract.ts';
+import type { Device, DeviceOptions, Probe } from '../contract.ts';
 import { eagerDevice } from '../eager.ts';
 import { BACKEND, loadTensorflow, type Tensorflow } from './binding.ts';
 
@@ -13,11 +13,11 @@ function inWords({ binding: { path, setup }, gpu }: Tensorflow): string {
   return `TensorFlow${setup ? ` ${setup.tensorflow}` : ` of ${path}`} on ${gpu ? 'a GPU' : 'the processor'}`;
 }
 
-/** Whether the device works here, and why, or why not and what mends it. */
-export async function probeTensorflow(): Promise<{ works: boolean; why: string; gpu?: boolean }> {
+/** Whether TensorFlow can be loaded here. */
+export async function probeTensorflow(): Promise<Probe> {
   try {
     const tensorflow = loadTensorflow();
-    return { works: true, why: inWords(tensorflow), gpu: tensorflow.gpu };
+    return { works: true, why: inWords(tensorflow), card: tensorflow.gpu };
   } catch (error) {
     return { works: false, why: messageOf(error) };
   }

@@ -27,4 +27,4 @@ export async function openWebgpu(options: DeviceOptions, reason: string): Promis
   return webgpuDevice(options, `${reason}: ${why}`);
 }
 
-export { probeWebgpu, type WebgpuProbe } from './probe.ts';
+export { hasGraphicsCard, probeWebgpu } from './probe.ts';

@@ -2,20 +2,11 @@ import { execFile } from 'node:child_process';
 import { existsSync, readdirSync } from 'node:fs';
 import { promisify } from 'node:util';
 import { messageOf } from '../../../common/errors.ts';
+import type { Probe } from '../contract.ts';
 import { download, upload } from './runtime.ts';
 
-export interface WebgpuProbe {
-  works: boolean;
-  /** Why it works or not; in the second case with the command that mends it. */
-  why: string;
-  /** The card's name, where the machine tells it. */
-  adapter?: string;
-  /** True where a driver computes on the processor, as Mesa's lavapipe does: right, but slower than the device 'cpu'. */
-  software?: boolean;
-}
-
-/** Whether graphs can run on the card here; never throws. */
-export async function probeWebgpu(): Promise<WebgpuProbe> {
+/** Whether graphs can run on the card here; a driver that computes on the processor, as Mesa's lavapipe does, is no card. */
+export async function probeWebgpu(): Promise<Probe> {
   try {
     const copy = await upload({ dtype: 'float32', shape: [2], data: Float32Array.of(1, 2) });
     const back = await download(copy);
@@ -26,13 +17,12 @@ export async function probeWebgpu(): Promise<WebgpuProbe> {
     return { works: false, why: reasonOf(messageOf(error)) };
   }
   const adapter = await adapterName();
-  const software = /llvmpipe|lavapipe|swiftshader/i.test(adapter ?? '') || !hasHardware();
+  const software = /llvmpipe|lavapipe|swiftshader/i.test(adapter ?? '') || !hasGraphicsCard();
   const name = adapter ?? 'its adapter has no name here';
   return {
     works: true,
     why: software ? `a software driver (${name}): for tests, not for speed` : name,
-    adapter,
-    software,
+    card: !software,
   };
 }
 
@@ -59,7 +49,7 @@ async function adapterName(): Promise<string | undefined> {
 }
 
 /** Whether there is a card that a driver could drive. */
-function hasHardware(): boolean {
+export function hasGraphicsCard(): boolean {
   if (process.platform !== 'linux') return true;
   const nodes = existsSync('/dev/dri') ? readdirSync('/dev/dri') : [];
   return (
