@@ -64,6 +64,7 @@ export class PlaceFinder {
         dtype: 'float32',
         shape: [count, width],
         data: compared.data.subarray(first * width, (first + count) * width),
+        frozen: compared.frozen,
       };
     }
   }
@@ -220,7 +221,7 @@ function withOnes({ shape: [items, d], data }: HostTensor): HostTensor {
   const widened = new Float32Array(items * (d + 1)).fill(1);
   for (let i = 0; i < items; i++)
     widened.set((data as Float32Array).subarray(i * d, (i + 1) * d), i * (d + 1));
-  return { dtype: 'float32', shape: [items, d + 1], data: widened };
+  return { dtype: 'float32', shape: [items, d + 1], data: widened, frozen: true };
 }
 
 /** The largest magnitude; NaN where there is a NaN. */

@@ -33,6 +33,7 @@ export class ModelScorer implements Scorer {
   readonly #places: PlaceFinder;
   readonly #tops: TopFinder;
   readonly #product: Compiled;
+  readonly #inHostMemory: boolean;
   #items: ItemVectors | undefined;
   /** Vectors [count, d] of the rows from `first` on. */
   #encoded: { rows: Rows; first: number; count: number; vectors: Float32Array } | undefined;
@@ -50,6 +51,7 @@ export class ModelScorer implements Scorer {
       text && dataset.itemCount > WHOLE_ITEMS
         ? inChunks(new ItemTower(model, text, MODE, options))
         : atOnce(model, dataset.itemCount, text, options);
+    this.#inHostMemory = options.device?.inHostMemory ?? true;
     this.#histories = new HistoryEncoder(model, dataset, text, maxHistory, options);
     this.#places = new PlaceFinder(options);
     this.#tops = new TopFinder(options);
@@ -63,10 +65,16 @@ export class ModelScorer implements Scorer {
 
   /** Computes item vectors anew; call it after every change of the parameters. */
   async refresh(): Promise<void> {
-    this.#items = await this.#itemVectors.compute();
+    const { table, candidates } = await this.#itemVectors.compute();
+    this.#items = { table: this.#kept(table), candidates: this.#kept(candidates) };
     this.#places.follow(this.#items.candidates);
     this.#tops.follow(this.#items.candidates);
     this.#encoded = undefined;
+  }
+
+  /** What a device with memory of its own may keep a copy of: the next `refresh` writes over results. */
+  #kept(tensor: HostTensor): HostTensor {
+    return this.#inHostMemory ? tensor : { ...tensor, data: tensor.data.slice(), frozen: true };
   }
 
   async score(rows: Rows, first: number, count: number): Promise<Float32Array> {

@@ -1,4 +1,11 @@
-import { type Compiled, type CompileOptions, compile, type HostTensor, tf } from '../engine/index.ts';
+import {
+  type Compiled,
+  type CompileOptions,
+  compile,
+  type Feeds,
+  type HostTensor,
+  tf,
+} from '../engine/index.ts';
 import type { Shortlists } from '../evaluation/ranking.ts';
 
 /** Items of a group, of which the best one speaks for all. */
@@ -16,6 +23,8 @@ const SCORE_BYTES = 64 << 20;
 export class TopFinder {
   readonly #best: Compiled;
   #candidates: HostTensor | undefined;
+  /** The candidates that fill whole groups, and those that are left over, where there are any. */
+  #parts: Feeds = {};
 
   constructor(options: CompileOptions) {
     // Its shape says how many groups are wanted.
@@ -45,7 +54,20 @@ export class TopFinder {
 
   /** @param candidates [items, d]; they are read at every `find` */
   follow(candidates: HostTensor): void {
+    const { shape, data, frozen } = candidates;
+    const [items, d] = shape;
+    const slice = (from: number, to: number): HostTensor => ({
+      dtype: 'float32',
+      shape: [to - from, d],
+      data: data.subarray(from * d, to * d),
+      frozen,
+    });
+    const grouped = Math.floor(items / GROUP) * GROUP;
     this.#candidates = candidates;
+    this.#parts = {
+      grouped: slice(0, grouped),
+      ...(items > grouped && { ungrouped: slice(grouped, items) }),
+    };
   }
 
   /**
@@ -68,7 +90,7 @@ export class TopFinder {
     for (let first = 0; first < count; first += tile) {
       const rows = Math.min(tile, count - first);
       const result = await this.#best({
-        ...this.#parts(groups * GROUP),
+        ...this.#parts,
         queries: part(queries, first, rows, tile, d),
         wanted: { dtype: 'int32', shape: [wanted], data: new Int32Array(wanted) },
       });
@@ -86,18 +108,6 @@ export class TopFinder {
       }
     }
     return found;
-  }
-
-  /** The items that fill whole groups, and those that are left over, where there are any. */
-  #parts(grouped: number): Record<string, HostTensor> {
-    const { shape, data } = this.#candidates!;
-    const [items, d] = shape;
-    const slice = (from: number, to: number): HostTensor => ({
-      dtype: 'float32',
-      shape: [to - from, d],
-      data: data.subarray(from * d, to * d),
-    });
-    return { grouped: slice(0, grouped), ...(items > grouped && { ungrouped: slice(grouped, items) }) };
   }
 
   close(): Promise<void> {

@@ -63,6 +63,13 @@ const REWRITES: Record<string, Rewrite | undefined> = {
     };
     return split(x, Array.from(graph.constants.get(sizes)!.data as BigInt64Array, Number));
   },
+  // Its 64-bit places are made 32-bit ones by looking them up.
+  TopK(graph, { inputs, attributes }) {
+    const [values, places] = graph.emitMany('TopK', 2, inputs, attributes);
+    const count = graph.shapes.get(inputs[0])!.at(attributes.axis as number)!;
+    const numbers = graph.constant('int32', [count], Int32Array.from({ length: count }, (_, i) => i));
+    return [values, graph.emit('Gather', [numbers, places])];
+  },
   // Our kernels expand integers only, which the provider does not: columns of indices.
   Expand(graph, { inputs: [x, shape] }) {
     const sizes = Array.from(graph.constants.get(shape)!.data as BigInt64Array, Number);
