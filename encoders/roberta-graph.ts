@@ -1,4 +1,4 @@
-import { Graph, type Parameters } from '../engine/index.ts';
+import { Graph, type Parameters, transpose } from '../engine/index.ts';
 import { type Quantisation, quantiseColumns } from './quantise.ts';
 import type { Pooling, RobertaConfig } from './roberta-model.ts';
 
@@ -78,20 +78,20 @@ class Builder {
     return this.#norm('embeddings.LayerNorm', x);
   }
 
-  /** Position and token type 0, summed: [positions, hidden]; the first token's is at padId + 1. */
-  #positionTable(): string {
+  /** Position and token type 0, summed, from position `first` on: [positions, hidden]. */
+  #positionTable(first: number): string {
     const { values, shape } = this.#weights.get('embeddings.position_embeddings.weight');
+    const [positions, d] = shape;
     const type = this.#weights.get('embeddings.token_type_embeddings.weight').values;
-    const table = values.map((x, i) => x + type[i % shape[1]]);
-    return this.#graph.constant('float32', shape, table);
+    const table = values.subarray(first * d).map((x, i) => x + type[i % d]);
+    return this.#graph.constant('float32', [positions - first, d], table);
   }
 
+  /** The first token's position is padId + 1. */
   #positions(): string {
     const g = this.#graph;
-    const first = this.#config.padId + 1;
     const length = g.emit('Shape', ['input_ids'], { start: 1, end: 2 });
-    const end = g.emit('Add', [length, g.ints([first])]);
-    return g.emit('Slice', [this.#positionTable(), g.ints([first]), end, g.ints([0])]);
+    return g.emit('Slice', [this.#positionTable(this.#config.padId + 1), g.ints([0]), length, g.ints([0])]);
   }
 
   /** Only tokens count, and padding is at padId, wherever it stands. */
@@ -100,7 +100,7 @@ class Builder {
     const counted = g.emit('CumSum', [this.#mask, g.scalar(1, 'int32')]);
     const own = g.emit('Mul', [counted, this.#mask]);
     const places = g.emit('Add', [own, g.scalar(this.#config.padId, 'int32')]);
-    return g.emit('Gather', [this.#positionTable(), places]);
+    return g.emit('Gather', [this.#positionTable(0), places]);
   }
 
   #norm(name: string, x: string): string {
@@ -177,16 +177,4 @@ class Builder {
     const length = g.emit('ReduceL2', [x, g.ints([1])]);
     return g.emit('Div', [x, g.emit('Max', [length, g.scalar(1e-6)])]);
   }
-}
-
-/** A matrix [rows, columns], row-major, of W [columns, rows]: in blocks, for the cache's sake. */
-export function transpose(values: Float32Array, [columns, rows]: readonly number[]): Float32Array {
-  const out = new Float32Array(values.length);
-  const block = 32;
-  for (let c0 = 0; c0 < columns; c0 += block)
-    for (let r0 = 0; r0 < rows; r0 += block) {
-      const [c1, r1] = [Math.min(columns, c0 + block), Math.min(rows, r0 + block)];
-      for (let c = c0; c < c1; c++) for (let r = r0; r < r1; r++) out[r * columns + c] = values[c * rows + r];
-    }
-  return out;
 }

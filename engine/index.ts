@@ -47,3 +47,4 @@ export { type Executable, keepsMemory, runOnnx } from './session.ts';
 export { compileShards, type Sharded } from './shards.ts';
 export { tf } from './tf.ts';
 export { isTracing, modelLine } from './tracer.ts';
+export { transpose } from './transpose.ts';

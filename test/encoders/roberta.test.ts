@@ -6,7 +6,7 @@ import { seeded } from '../../common/random.ts';
 import { machineQuantisation, quantiseColumns } from '../../encoders/quantise.ts';
 import { planBatches, RobertaBatches } from '../../encoders/roberta-batches.ts';
 import { readRobertaConfig, readRobertaWeights } from '../../encoders/roberta-files.ts';
-import { robertaGraph, transpose } from '../../encoders/roberta-graph.ts';
+import { robertaGraph } from '../../encoders/roberta-graph.ts';
 import {
   encodeTokens,
   normaliseVectors,
@@ -15,7 +15,7 @@ import {
   robertaShapes,
   type TokenBatch,
 } from '../../encoders/roberta-model.ts';
-import { compile, compileGradients, cpuDevice, normal, Parameters, tf } from '../../engine/index.ts';
+import { compile, compileGradients, cpuDevice, normal, Parameters, tf, transpose } from '../../engine/index.ts';
 
 const tiny = '../shared/data/tiny-roberta';
 const tolerance = 1e-5;

@@ -1,6 +1,7 @@
 import { UserError } from '../../../common/errors.ts';
 import type { Device, DeviceOptions } from '../contract.ts';
 import { compileResident } from './compile.ts';
+import { loadGraph } from './load.ts';
 import { ResidentOptimizer } from './optimizer.ts';
 import { probeWebgpu } from './probe.ts';
 
@@ -14,7 +15,7 @@ export function webgpuDevice(
     reason,
     threads: 1,
     inHostMemory: false,
-    load: () => Promise.reject(new Error('device webgpu runs programs, not graphs')),
+    load: (graph) => loadGraph(graph, strict),
     compile: (program) => compileResident(program, strict),
     optimizer: (parameters, options) => new ResidentOptimizer(parameters, options, strict),
   };

@@ -1,5 +1,6 @@
 import type { Graph, Node, RandomInput } from '../../graph.ts';
 import { ONNX_TYPE } from '../../kernels/register.ts';
+import { transpose } from '../../transpose.ts';
 import { drawInGraph } from './random.ts';
 
 /**
@@ -109,8 +110,13 @@ const REWRITES: Record<string, Rewrite | undefined> = {
 const product = (sizes: number[]) => sizes.slice(1).reduce((a, b) => a * b, 1);
 const toReal = (graph: Graph, name: string) => graph.emit('Cast', [name], { to: ONNX_TYPE.float32 });
 
-/** With the last two axes exchanged. */
+/** With the last two axes exchanged; constant matrices are exchanged here. */
 function swapped(graph: Graph, name: string): string {
+  const constant = graph.constants.get(name);
+  if (constant?.dtype === 'float32' && constant.shape.length === 2) {
+    const [rows, columns] = constant.shape;
+    return graph.constant('float32', [columns, rows], transpose(constant.data as Float32Array, constant.shape));
+  }
   const axes = graph.shapes.get(name)!.map((_, i) => i);
   const [last, before] = [axes.pop()!, axes.pop()!];
   return graph.emit('Transpose', [name], { perm: [...axes, last, before] });
