@@ -11,6 +11,7 @@ export interface Residence {
   fetch(): Promise<void>;
   /** Forgets the device's copy: the host has written to its own. */
   drop(): void;
+  zeroGradients(): void;
 }
 
 /** Fills a new parameter; `random` is a stream of its own for every parameter name. */
@@ -247,6 +248,7 @@ export class Parameters {
 
   /** Sets the gradients of all parameters to zero, for losses that are compiled to accumulate. */
   zeroGradients(): void {
+    if (this.residence) return this.residence.zeroGradients();
     for (const { arena, length } of this.segments())
       new Float32Array(arena.buffer, 4 * QUARTER.gradient * length, length).fill(0);
   }

@@ -15,7 +15,15 @@ import {
   robertaShapes,
   type TokenBatch,
 } from '../../encoders/roberta-model.ts';
-import { compile, compileGradients, cpuDevice, normal, Parameters, tf, transpose } from '../../engine/index.ts';
+import {
+  compile,
+  compileGradients,
+  cpuDevice,
+  normal,
+  Parameters,
+  tf,
+  transpose,
+} from '../../engine/index.ts';
 
 const tiny = '../shared/data/tiny-roberta';
 const tolerance = 1e-5;

@@ -109,8 +109,13 @@ class ResidentSession {
     const { resident, frozen } = this.#context;
     const all: Record<string, GpuTensor> = {};
     for (const group of this.#read) all[inputOf(group, 'value')] = await resident.tensor(group, 'value');
-    for (const group of this.#accumulated)
-      all[inputOf(group, 'gradient')] = await resident.tensor(group, 'gradient');
+    if (this.#accumulated.length) {
+      const { tensors, keep } = await resident.gradientsToKeep(this.#accumulated);
+      this.#accumulated.forEach((group, i) => {
+        all[inputOf(group, 'gradient')] = tensors[i];
+      });
+      all[KEEP] = await hostTensor({ dtype: 'float32', shape: [1], data: Float32Array.of(keep) });
+    }
     for (const [name, tensor] of Object.entries(feeds)) {
       if (!this.#graph.inputs.has(name)) continue;
       all[name] = tensor.frozen ? await frozen.tensor(name, tensor) : await hostTensor(tensor);
@@ -131,6 +136,8 @@ class ResidentSession {
   }
 }
 
+/** Factor of gradients that are added to. */
+const KEEP = 'kept gradients';
 const newGradient = (group: Group) => `new gradient of ${group.name}`;
 
 /** Lets a group's tensor be what the graph reads its parameters from. */
@@ -181,7 +188,8 @@ function writeGradient(graph: Graph, group: Group, accumulate: boolean): void {
   if (accumulate) {
     const old = inputOf(group, 'gradient');
     graph.input(old, { dtype: 'float32', shape: group.shape });
-    value = graph.emit('Add', [old, value]);
+    graph.input(KEEP, { dtype: 'float32', shape: [1] });
+    value = graph.emit('Add', [graph.emit('Mul', [old, KEEP]), value]);
   }
   graph.output(newGradient(group), { dtype: 'float32', shape: group.shape }, value);
 }

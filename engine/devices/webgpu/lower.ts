@@ -68,7 +68,11 @@ const REWRITES: Record<string, Rewrite | undefined> = {
   TopK(graph, { inputs, attributes }) {
     const [values, places] = graph.emitMany('TopK', 2, inputs, attributes);
     const count = graph.shapes.get(inputs[0])!.at(attributes.axis as number)!;
-    const numbers = graph.constant('int32', [count], Int32Array.from({ length: count }, (_, i) => i));
+    const numbers = graph.constant(
+      'int32',
+      [count],
+      Int32Array.from({ length: count }, (_, i) => i),
+    );
     return [values, graph.emit('Gather', [numbers, places])];
   },
   // Our kernels expand integers only, which the provider does not: columns of indices.
@@ -115,7 +119,11 @@ function swapped(graph: Graph, name: string): string {
   const constant = graph.constants.get(name);
   if (constant?.dtype === 'float32' && constant.shape.length === 2) {
     const [rows, columns] = constant.shape;
-    return graph.constant('float32', [columns, rows], transpose(constant.data as Float32Array, constant.shape));
+    return graph.constant(
+      'float32',
+      [columns, rows],
+      transpose(constant.data as Float32Array, constant.shape),
+    );
   }
   const axes = graph.shapes.get(name)!.map((_, i) => i);
   const [last, before] = [axes.pop()!, axes.pop()!];

@@ -39,6 +39,8 @@ export class ResidentParameters implements Residence {
   readonly #tensors = new Map<string, GpuTensor>();
   /** What the card has changed since the host last had it. */
   readonly #newer = new Set<string>();
+  /** Groups whose gradients count as zero, whatever their tensors hold. */
+  readonly #zeroed = new Set<Group>();
   #groups: Group[] | undefined;
 
   private constructor(parameters: Parameters) {
@@ -54,12 +56,20 @@ export class ResidentParameters implements Residence {
   /** A part of a group on the card; from the host's copy at first, moments and gradients from zero where it has none. */
   async tensor(group: Group, part: Part): Promise<GpuTensor> {
     const key = inputOf(group, part);
-    let tensor = this.#tensors.get(key);
-    if (!tensor) {
-      tensor = await upload(this.#onHost(group, part));
-      this.#tensors.set(key, tensor);
-    }
+    if (part === 'gradient' && this.#zeroed.has(group))
+      this.replace(group, part, await upload(zerosOf(group)));
+    const known = this.#tensors.get(key);
+    if (known) return known;
+    const tensor = await upload(this.#onHost(group, part));
+    this.#tensors.set(key, tensor);
     return tensor;
+  }
+
+  /** What gradients are to be added to: the groups' gradients, times `keep`, which is 0 where all of them count as zero. */
+  async gradientsToKeep(groups: readonly Group[]): Promise<{ tensors: GpuTensor[]; keep: number }> {
+    const keep = groups.every((group) => this.#zeroed.has(group)) ? 0 : 1;
+    if (!keep) for (const group of groups) this.#zeroed.delete(group);
+    return { tensors: await Promise.all(groups.map((group) => this.tensor(group, 'gradient'))), keep };
   }
 
   /** Puts a new tensor in the place of an old one. */
@@ -68,6 +78,11 @@ export class ResidentParameters implements Residence {
     this.#tensors.get(key)?.dispose();
     this.#tensors.set(key, tensor);
     this.#newer.add(key);
+    if (part === 'gradient') this.#zeroed.delete(group);
+  }
+
+  zeroGradients(): void {
+    for (const group of this.groups) if (group.trainable) this.#zeroed.add(group);
   }
 
   #onHost(group: Group, part: Part): HostTensor {
@@ -88,6 +103,7 @@ export class ResidentParameters implements Residence {
   }
 
   async fetch(): Promise<void> {
+    for (const group of this.#zeroed) await this.tensor(group, 'gradient');
     const newer = this.groups.flatMap((group) =>
       PARTS.filter((part) => this.#newer.has(inputOf(group, part))).map((part) => ({ group, part })),
     );
@@ -108,8 +124,15 @@ export class ResidentParameters implements Residence {
     for (const tensor of this.#tensors.values()) tensor.dispose();
     this.#tensors.clear();
     this.#newer.clear();
+    this.#zeroed.clear();
   }
 }
+
+const zerosOf = ({ shape }: Group): HostTensor => ({
+  dtype: 'float32',
+  shape,
+  data: new Float32Array(sizeOf(shape)),
+});
 
 function groupsOf(all: readonly Parameter[]): Group[] {
   const isSmall = (p: Parameter) => p.trainable && !p.lazy && sizeOf(p.shape) < SMALL;
