@@ -54,7 +54,8 @@ export const gradientOf = (input: string): string => `gradient of ${input}`;
 
 /**
  * Compiles a loss: returns `{ loss }` and writes the gradient of every trainable parameter into its arena, where an
- * Optimizer finds it. Parameters that the loss does not reach get a zero gradient; lazy ones (`deferRows`) are constants.
+ * Optimizer finds it. Parameters that the loss does not reach get a zero gradient; lazy ones (`deferRows`) are constants,
+ * but on a device that they stay on.
  *
  * Gradients of inputs come in one buffer for all shapes of the other inputs.
  */
@@ -62,7 +63,7 @@ export function compileGradients(
   loss: (inputs: Inputs) => tf.Scalar,
   { inputs: wanted = [], accumulate = false, ...options }: GradientOptions,
 ): Compiled {
-  const trainable = options.parameters.trainable().filter(({ lazy }) => !lazy);
+  const trainable = options.parameters.trainable().filter(({ lazy }) => !lazy || options.device?.resident);
   const withGradients = (inputs: Inputs) => {
     const sources = [...trainable.map((p) => p.variable), ...wanted.map((name) => inputs[name])];
     const { value, grads } = tf.engine().gradients(() => loss(inputs), sources, undefined, true);
@@ -75,7 +76,7 @@ export function compileGradients(
     });
     return outputs;
   };
-  return cached(withGradients, options, { inputs: wanted, accumulate });
+  return cached(withGradients, options, { parameters: trainable, inputs: wanted, accumulate });
 }
 
 export const parameterName = (name: string) => `parameter:${name}`;
@@ -93,6 +94,7 @@ export interface Program {
 
 /** What a compiled function does with gradients. */
 export interface Differentiation {
+  parameters: readonly Parameter[];
   inputs: readonly string[];
   accumulate: boolean;
 }
@@ -109,13 +111,8 @@ export function traceProgram({ fn, parameters }: Program, feeds: Feeds, target?:
 }
 
 /** The gradients of parameters that a program is to find. */
-export const gradientNames = ({ parameters, differentiation }: Program): string[] =>
-  differentiation
-    ? parameters
-        .trainable()
-        .filter(({ lazy }) => !lazy)
-        .map((p) => gradientName(p.name))
-    : [];
+export const gradientNames = ({ differentiation }: Program): string[] =>
+  differentiation?.parameters.map((p) => gradientName(p.name)) ?? [];
 
 /** What was made for the latest shapes of a function's inputs. */
 export class ShapeCache<T extends { release(): Promise<void> }> {

@@ -40,10 +40,10 @@ export const cosineSchedule =
 export interface RowGradients {
   /** Name of the parameter, [items, width]. */
   name: string;
-  /** [rows] which rows, each at most once. */
+  /** [rows] which rows, each at most once, or, where there is no `gradient`, any times. */
   ids: Int32Array;
-  /** [at least rows, width] */
-  gradient: Float32Array;
+  /** [at least rows, width]; undefined where the device has the gradient of the whole table. */
+  gradient?: Float32Array;
 }
 
 /** An optimizer, wherever the parameters are. */
@@ -117,7 +117,7 @@ export class Optimizer implements Stepper {
     for (const { arena, length } of this.#dense()) sum += arena.kernels.sumSquares(length * 12, length);
     for (const { name, ids, gradient } of rows) {
       const length = ids.length * this.#parameters.get(name).shape[1];
-      for (let i = 0; i < length; i++) sum += gradient[i] ** 2;
+      for (let i = 0; i < length; i++) sum += gradient![i] ** 2;
     }
     return Math.sqrt(sum);
   }
@@ -152,7 +152,7 @@ export class Optimizer implements Stepper {
     const kernels = width % 4 ? fallbackKernels(arena.buffer) : arena.kernels;
     const home = this.#parameters.view(name, 'gradient');
     for (let r = 0; r < ids.length; r++) {
-      for (let j = 0; j < width; j++) home[ids[r] * width + j] = factor * gradient[r * width + j];
+      for (let j = 0; j < width; j++) home[ids[r] * width + j] = factor * gradient![r * width + j];
       adam(kernels, { offset: slot.offset + ids[r] * width, length: width }, length, at);
     }
   }

@@ -248,9 +248,10 @@ export class Parameters {
 
   /** Sets the gradients of all parameters to zero, for losses that are compiled to accumulate. */
   zeroGradients(): void {
-    if (this.residence) return this.residence.zeroGradients();
-    for (const { arena, length } of this.segments())
-      new Float32Array(arena.buffer, 4 * QUARTER.gradient * length, length).fill(0);
+    if (this.residence) this.residence.zeroGradients();
+    else
+      for (const { arena, length } of this.segments())
+        new Float32Array(arena.buffer, 4 * QUARTER.gradient * length, length).fill(0);
   }
 
   /** Every parameter's values, copied: a checkpoint in memory. `fetch` first where a device has newer ones. */

@@ -170,32 +170,40 @@ class SampledStep implements TrainingStep {
   readonly #text: TextTable;
   readonly #sampler: NegativeSampler;
   readonly #list: ItemList;
-  /** Tables of one row an item, of which the graph gets the rows that it needs. */
+  /** Tables of one row an item, of which the graph gets the rows that it needs, or gathers them where the tables are. */
   readonly #tables: Parameter[];
+  readonly #resident: boolean;
 
   constructor({ model, dataset, text, parameters, device, loss, seed }: StepOptions) {
     this.#text = text;
     this.#sampler = new NegativeSampler(loss, targetCounts(dataset.train, dataset.itemCount), seed);
     this.#list = new ItemList(dataset.itemCount);
     this.#tables = parameters.deferRows();
+    this.#resident = device.resident ?? false;
     this.#gradients = compileGradients(
       trainingLoss(model, dataset.itemCount, {
         criterion: sampledSoftmax,
         items: (inputs) => this.#items(inputs),
       }),
-      { parameters, device, inputs: this.#tables.map(rowsOf), sessions: SAMPLED_SESSIONS },
+      {
+        parameters,
+        device,
+        inputs: this.#resident ? [] : this.#tables.map(rowsOf),
+        sessions: SAMPLED_SESSIONS,
+      },
     );
   }
 
   /** The listed items, as a model sees them in a compiled function. */
   #items(inputs: Inputs): Items {
     const ids = inputs.ids as tf.Tensor1D;
+    const text = inputs.text as tf.Tensor2D;
     return {
       count: ids.shape[0],
-      text: inputs.text as tf.Tensor2D,
+      text: this.#resident && text ? tf.gather(text, ids) : text,
       rows: (table) => {
         const known = this.#tables.find(({ variable }) => (variable as tf.Tensor) === table);
-        return known ? (inputs[rowsOf(known)] as tf.Tensor2D) : tf.gather(table, ids);
+        return known && !this.#resident ? (inputs[rowsOf(known)] as tf.Tensor2D) : tf.gather(table, ids);
       },
     };
   }
@@ -204,15 +212,20 @@ class SampledStep implements TrainingStep {
     const drawn = this.#sampler.draw(at.step, batch.target, batch.targetCount);
     const { ids, places } = this.#list.gather([batch.history, batch.target, drawn.ids]);
     const [history, target, negatives] = places;
-    // What fills the list up is item 0, which nothing points at.
-    const listed = new Int32Array(Math.ceil(ids.length / LIST_STEP) * LIST_STEP);
+    // What fills the list up is an item of it again, which nothing points at.
+    const listed = new Int32Array(Math.ceil(ids.length / LIST_STEP) * LIST_STEP).fill(ids[0]);
     listed.set(ids);
+    const here = { ...batch, history, target };
     const feeds: Feeds = {
-      ...feedsOf({ ...batch, history, target }, this.#text && gatherRows(this.#text, listed)),
+      ...feedsOf(here, this.#resident ? this.#text : this.#text && gatherRows(this.#text, listed)),
       ids: { dtype: 'int32', shape: [listed.length], data: listed },
       negatives: { dtype: 'int32', shape: [negatives.length], data: negatives },
       offsets: { dtype: 'float32', shape: [negatives.length], data: drawn.offsets },
     };
+    if (this.#resident) {
+      const { loss } = await this.#gradients(feeds, at);
+      return { loss: loss.data[0], rows: this.#tables.map(({ name }) => ({ name, ids: listed })) };
+    }
     for (const table of this.#tables) {
       const { shape, values } = table;
       feeds[rowsOf(table)] = gatherRows({ dtype: 'float32', shape, data: values }, listed);

@@ -15,6 +15,8 @@ export interface Device {
   readonly inHostMemory: boolean;
   /** True where functions run operation by operation; graphs that were not traced from one run on the processor. */
   readonly eager?: boolean;
+  /** True where parameters stay on the device: what a step reads of them is gathered there. */
+  readonly resident?: boolean;
   /** Makes a graph ready that reads host memory and writes it. */
   load(graph: Graph): Promise<Executable>;
   /** Set by devices that do not run functions as graphs from and into host memory. */

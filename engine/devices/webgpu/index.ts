@@ -15,6 +15,7 @@ export function webgpuDevice(
     reason,
     threads: 1,
     inHostMemory: false,
+    resident: true,
     load: (graph) => loadGraph(graph, strict),
     compile: (program) => compileResident(program, strict),
     optimizer: (parameters, options) => new ResidentOptimizer(parameters, options, strict),

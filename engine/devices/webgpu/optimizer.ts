@@ -1,7 +1,14 @@
 import type { InferenceSession } from 'onnxruntime-node';
-import { Graph, type HostTensor } from '../../graph.ts';
+import { Graph } from '../../graph.ts';
+import { ONNX_TYPE } from '../../kernels/register.ts';
 import { encodeOnnx } from '../../onnx.ts';
-import { coefficientsAt, learningRateAt, type OptimizerOptions, type Stepper } from '../../optimizer.ts';
+import {
+  coefficientsAt,
+  learningRateAt,
+  type OptimizerOptions,
+  type RowGradients,
+  type Stepper,
+} from '../../optimizer.ts';
 import type { Parameters } from '../../parameters.ts';
 import { type Group, inputOf, type Part, ResidentParameters } from './resident.ts';
 import { createGpuSession, type GpuTensor, hostTensor, runGpu } from './runtime.ts';
@@ -9,6 +16,9 @@ import { createGpuSession, type GpuTensor, hostTensor, runGpu } from './runtime.
 /** What changes from step to step, in this order. */
 const COEFFICIENTS = 'coefficients';
 const CHANGED = ['value', 'first', 'second'] as const satisfies readonly Part[];
+const READ = [...CHANGED, 'gradient'] as const;
+/** The input that lists the rows of a lazy table that take the step, each once or more often. */
+const rowsOf = (group: Group) => `rows of ${group.name}`;
 const outputOf = (group: Group, part: Part) => `new ${inputOf(group, part)}`;
 
 /** Adam as a graph on the card, over groups of parameters: the numbers of `Optimizer`, within rounding. */
@@ -16,7 +26,8 @@ export class ResidentOptimizer implements Stepper {
   readonly #resident: ResidentParameters;
   readonly #options: OptimizerOptions;
   readonly #strict: boolean;
-  #session: Promise<InferenceSession> | undefined;
+  /** One for every set of tables that take a step. */
+  readonly #sessions = new Map<string, Promise<InferenceSession>>();
   steps = 0;
 
   constructor(parameters: Parameters, options: OptimizerOptions, strict: boolean) {
@@ -29,33 +40,44 @@ export class ResidentOptimizer implements Stepper {
     return learningRateAt(this.#options, this.steps + 1);
   }
 
-  async step(): Promise<undefined> {
+  async step(rows: readonly RowGradients[] = []): Promise<undefined> {
     const { rateT, epsilonT, keep } = coefficientsAt(this.#options, ++this.steps);
-    const groups = this.#resident.groups.filter(({ trainable, lazy }) => trainable && !lazy);
-    this.#session ??= createGpuSession(encodeOnnx(adamGraph(groups, this.#options)), {
-      resident: groups.flatMap((group) => CHANGED.map((part) => outputOf(group, part))),
-      strict: this.#strict,
-    });
-    const coefficients: HostTensor = {
-      dtype: 'float32',
-      shape: [3],
-      data: Float32Array.of(rateT, epsilonT, keep),
+    const trained = new Map(rows.map(({ name, ids }) => [name, ids]));
+    const groups = this.#resident.groups.filter(
+      ({ name, trainable, lazy }) => trainable && (!lazy || trained.has(name)),
+    );
+    const session = await this.#session(groups);
+    const coefficients = Float32Array.of(rateT, epsilonT, keep);
+    const feeds: Record<string, GpuTensor> = {
+      [COEFFICIENTS]: await hostTensor({ dtype: 'float32', shape: [3], data: coefficients }),
     };
-    const feeds: Record<string, GpuTensor> = { [COEFFICIENTS]: await hostTensor(coefficients) };
-    for (const group of groups)
-      for (const part of [...CHANGED, 'gradient'] as const)
-        feeds[inputOf(group, part)] = await this.#resident.tensor(group, part);
-    const results = await runGpu(await this.#session, feeds);
+    for (const group of groups) {
+      for (const part of READ) feeds[inputOf(group, part)] = await this.#resident.tensor(group, part);
+      const data = group.lazy && trained.get(group.name);
+      if (data) feeds[rowsOf(group)] = await hostTensor({ dtype: 'int32', shape: [data.length], data });
+    }
+    const results = await runGpu(session, feeds);
     for (const group of groups)
       for (const part of CHANGED) this.#resident.replace(group, part, results[outputOf(group, part)]);
+  }
+
+  #session(groups: readonly Group[]): Promise<InferenceSession> {
+    const key = groups.map(({ name }) => name).join();
+    const session =
+      this.#sessions.get(key) ??
+      createGpuSession(encodeOnnx(adamGraph(groups, this.#options)), {
+        resident: groups.flatMap((group) => CHANGED.map((part) => outputOf(group, part))),
+        strict: this.#strict,
+      });
+    this.#sessions.set(key, session);
+    return session;
   }
 }
 
 function adamGraph(groups: readonly Group[], options: OptimizerOptions): Graph {
   // Rounded where the host's kernels round.
-  const [beta1, beta2] = [coefficientsAt(options, 1)].flatMap(({ beta1, beta2 }) =>
-    [beta1, beta2].map(Math.fround),
-  );
+  const { beta1, beta2 } = coefficientsAt(options, 1);
+  const [decay1, decay2] = [Math.fround(beta1), Math.fround(beta2)];
   const graph = new Graph();
   const emit = (op: string, ...inputs: string[]) => graph.emit(op, inputs);
   const times = (x: string, factor: number) => emit('Mul', x, graph.scalar(factor));
@@ -64,24 +86,38 @@ function adamGraph(groups: readonly Group[], options: OptimizerOptions): Graph {
     axis: 0,
   });
   for (const group of groups)
-    for (const part of [...CHANGED, 'gradient'] as const)
-      graph.input(inputOf(group, part), { dtype: 'float32', shape: group.shape });
+    for (const part of READ) graph.input(inputOf(group, part), { dtype: 'float32', shape: group.shape });
   const factor = clipFactor(graph, groups, options.clipNorm);
   for (const group of groups) {
-    const [value, first, second, raw] = ([...CHANGED, 'gradient'] as const).map((part) =>
-      inputOf(group, part),
-    );
+    const [value, first, second, raw] = READ.map((part) => inputOf(group, part));
     const gradient = factor ? emit('Mul', raw, factor) : raw;
-    const m = emit('Add', times(first, beta1), times(gradient, 1 - beta1));
-    const v = emit('Add', times(second, beta2), times(emit('Mul', gradient, gradient), 1 - beta2));
+    const m = emit('Add', times(first, decay1), times(gradient, 1 - decay1));
+    const v = emit('Add', times(second, decay2), times(emit('Mul', gradient, gradient), 1 - decay2));
     const change = emit('Div', emit('Mul', m, rate), emit('Add', emit('Sqrt', v), epsilon));
     const kept = options.type === 'adamw' ? emit('Mul', value, keep) : value;
     const changed = { value: emit('Sub', kept, change), first: m, second: v };
-    for (const part of CHANGED)
-      graph.output(outputOf(group, part), { dtype: 'float32', shape: group.shape }, changed[part]);
+    const touched = group.lazy ? touchedRows(graph, group) : undefined;
+    for (const part of CHANGED) {
+      const result = touched ? emit('Where', touched, changed[part], inputOf(group, part)) : changed[part];
+      graph.output(outputOf(group, part), { dtype: 'float32', shape: group.shape }, result);
+    }
   }
   graph.finish();
   return graph;
+}
+
+/**
+ * Which rows of a lazy table take the step: [items, 1] bool. New tensors are written whole on the card, so that a pass over
+ * all rows costs what writing some of them would.
+ */
+function touchedRows(graph: Graph, group: Group): string {
+  const [items] = group.shape;
+  const rows = rowsOf(group);
+  graph.input(rows, { dtype: 'int32', shape: [-1] });
+  const ones = graph.emit('Cast', [graph.emit('Equal', [rows, rows])], { to: ONNX_TYPE.float32 });
+  const marks = graph.emit('ScatterElements', [graph.filled([items], 0, 'float32'), rows, ones], { axis: 0 });
+  const column = graph.emit('Reshape', [marks, graph.ints([items, 1])]);
+  return graph.emit('Greater', [column, graph.scalar(0)]);
 }
 
 /** What gradients are multiplied by so that their norm is at most `clipNorm`. */

@@ -64,4 +64,15 @@ for (const variant of webgpu ? variants().filter(({ settings }) => settings.stag
   });
 }
 
+for (const variant of webgpu ? variants().filter(({ settings }) => settings.stage !== 'pretrain') : []) {
+  test(`${variant.name}: ${STEPS} sampled steps on webgpu have the losses of cpu, and train the same rows`, async () => {
+    const loss = { type: 'sampled', negatives: 2 };
+    const [actual, expected] = [
+      await course(variant, webgpu!, { loss, clipNorm: 1 }),
+      await course(variant, cpu, { loss, clipNorm: 1 }),
+    ];
+    assertEqual(actual, expected);
+  });
+}
+
 test.run();
