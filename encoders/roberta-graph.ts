@@ -37,13 +37,15 @@ export function robertaGraph(
   return graph;
 }
 
-/** Emits the parts of the graph; texts named x are [batch, length, hidden]. */
+/** Emits the parts of the graph; texts named x are [batch x length, hidden]. */
 class Builder {
   readonly #graph: Graph;
   readonly #weights: Parameters;
   readonly #config: RobertaConfig;
   readonly #options: RobertaGraphOptions;
   readonly #mask: string;
+  /** The sizes [batch, length, hidden]. */
+  readonly #sizes: string;
 
   constructor(graph: Graph, weights: Parameters, config: RobertaConfig, options: RobertaGraphOptions) {
     this.#graph = graph;
@@ -52,6 +54,8 @@ class Builder {
     this.#options = options;
     // 32 bits, whatever the input has.
     this.#mask = options.padded ? graph.emit('Cast', ['attention_mask'], { to: 6 }) : '';
+    const sizes = [graph.emit('Shape', ['input_ids']), graph.ints([config.hiddenSize])];
+    this.#sizes = graph.emit('Concat', sizes, { axis: 0 });
   }
 
   embedding(): string {
@@ -61,7 +65,7 @@ class Builder {
     // Of the last layer, CLS vectors need the first position only.
     for (let i = 0; i < layers; i++)
       x = this.#layer(`encoder.layer.${i}`, x, pooling === 'cls' && i === layers - 1);
-    const pooled = pooling === 'cls' ? this.#flatten(x) : this.#mean(x);
+    const pooled = pooling === 'cls' ? x : this.#mean(this.#sequences(x));
     return normalize === 'l2' ? this.#unit(pooled) : pooled;
   }
 
@@ -75,7 +79,7 @@ class Builder {
     const g = this.#graph;
     const words = g.emit('Gather', [this.#constant('embeddings.word_embeddings.weight'), 'input_ids']);
     const x = g.emit('Add', [words, this.#options.padded ? this.#paddedPositions() : this.#positions()]);
-    return this.#norm('embeddings.LayerNorm', x);
+    return this.#norm('embeddings.LayerNorm', this.#flatten(x));
   }
 
   /** Position and token type 0, summed, from position `first` on: [positions, hidden]. */
@@ -116,15 +120,9 @@ class Builder {
     const g = this.#graph;
     const { quantisation } = this.#options;
     if (!quantisation)
-      return names.map((name) => {
-        const product = g.emit(
-          'FusedMatMul',
-          [x, this.#constant(`${name}.weight`)],
-          { transB: 1 },
-          MICROSOFT,
-        );
-        return g.emit('Add', [product, this.#constant(`${name}.bias`)]);
-      });
+      return names.map((name) =>
+        g.emit('Gemm', [x, this.#constant(`${name}.weight`), this.#constant(`${name}.bias`)], { transB: 1 }),
+      );
     // One scale for all of x, one a column of each weight.
     const [bytes, scale, zero] = g.emitMany('DynamicQuantizeLinear', 3, [x]);
     return names.map((name) => {
@@ -141,26 +139,40 @@ class Builder {
   #layer(name: string, x: string, firstOnly: boolean): string {
     const g = this.#graph;
     const self = `${name}.attention.self`;
-    const residual = firstOnly ? g.emit('Slice', [x, g.ints([0]), g.ints([1]), g.ints([1])]) : x;
+    const residual = firstOnly ? this.#flatten(this.#firsts(this.#sequences(x))) : x;
     const [query, key, value] = firstOnly
       ? [...this.#dense(residual, [`${self}.query`]), ...this.#dense(x, [`${self}.key`, `${self}.value`])]
       : this.#dense(x, [`${self}.query`, `${self}.key`, `${self}.value`]);
+    const asked = firstOnly
+      ? g.emit('Reshape', [query, g.ints([-1, 1, this.#config.hiddenSize])])
+      : this.#sequences(query);
     const mask = this.#options.padded ? ['', this.#mask] : [];
-    const heads = { num_heads: this.#config.heads };
-    const mixed = g.emit('MultiHeadAttention', [query, key, value, ...mask], heads, MICROSOFT);
-    const [attended] = this.#dense(mixed, [`${name}.attention.output.dense`]);
+    const inputs = [asked, this.#sequences(key), this.#sequences(value), ...mask];
+    const mixed = g.emit('MultiHeadAttention', inputs, { num_heads: this.#config.heads }, MICROSOFT);
+    const [attended] = this.#dense(this.#flatten(mixed), [`${name}.attention.output.dense`]);
     const y = this.#norm(`${name}.attention.output.LayerNorm`, g.emit('Add', [attended, residual]));
     const [inner] = this.#dense(y, [`${name}.intermediate.dense`]);
     const [outer] = this.#dense(g.emit('Gelu', [inner]), [`${name}.output.dense`]);
     return this.#norm(`${name}.output.LayerNorm`, g.emit('Add', [outer, y]));
   }
 
-  /** [batch, 1, hidden] -> [batch, hidden] */
+  /** [batch, length, hidden] -> [batch x length, hidden] */
   #flatten(x: string): string {
     return this.#graph.emit('Reshape', [x, this.#graph.ints([-1, this.#config.hiddenSize])]);
   }
 
-  /** Mean over a text's tokens. */
+  /** [batch x length, hidden] -> [batch, length, hidden] */
+  #sequences(x: string): string {
+    return this.#graph.emit('Reshape', [x, this.#sizes]);
+  }
+
+  /** [batch, length, hidden] -> [batch, 1, hidden] */
+  #firsts(x: string): string {
+    const g = this.#graph;
+    return g.emit('Slice', [x, g.ints([0]), g.ints([1]), g.ints([1])]);
+  }
+
+  /** Mean over a text's tokens, of [batch, length, hidden]. */
   #mean(x: string): string {
     const g = this.#graph;
     const axis = g.ints([1]);

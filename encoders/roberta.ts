@@ -47,7 +47,7 @@ const config = z.strictObject({
  * Texts that are tokenized, and sorted into batches, together. A multiple of it is embedded between two writes to the
  * cache, so that the batches do not depend on interruptions.
  */
-const blockRows = shardRows / 4;
+const blockRows = shardRows;
 
 /** The RoBERTa family (RoBERTa, SimCSE, BLaIR) from Hugging Face's files: last layer, CLS before the pooler. */
 export default defineEncoder({
