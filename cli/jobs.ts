@@ -78,7 +78,11 @@ export async function encodeItems(
 ): Promise<EncodeResult> {
   const started = performance.now();
   const { embedRows, embedTexts, missingWeights, writeFeature } = await import('../encoders/index.ts');
-  const { dataset, data, seed, threads, encoder } = resolveEncoding(options, await projectCatalogue(options));
+  const { chooseDevice } = await import('../training/choose-device.ts');
+  const { dataset, data, seed, threads, encoder, ...asked } = resolveEncoding(
+    options,
+    await projectCatalogue(options),
+  );
   const weights = await missingWeights(encoder.entry, encoder.settings);
   await download([await missingFiles(resolveSource(dataset)), weights], progress);
   const { name, itemCount, itemTexts, featureFile } = await loadDataset(resolveSource(dataset), data, {
@@ -86,7 +90,8 @@ export async function encodeItems(
     seed,
   });
   const work = { ...encoder, texts: itemTexts, rows: itemCount, shards };
-  const context = { seed, threads, progress, featureFile };
+  const device = await chooseDevice(asked.device, { threads }, progress);
+  const context = { seed, threads, progress, device, featureFile };
   if (queue !== undefined) {
     const { embedOnQueue } = await import('../sweeps/embedding.ts');
     await embedOnQueue(work, context, options, { queue, artifacts });

@@ -1,4 +1,5 @@
-import { Graph, type Parameters, transpose } from '../engine/index.ts';
+import { toFloat16 } from '../common/half.ts';
+import { ELEMENT_TYPE, Graph, type Parameters, transpose } from '../engine/index.ts';
 import { type Quantisation, quantiseColumns } from './quantise.ts';
 import type { Pooling, RobertaConfig } from './roberta-model.ts';
 
@@ -7,6 +8,8 @@ export interface RobertaGraphOptions {
   normalize: 'none' | 'l2';
   /** Products in 8-bit integers; undefined for 32-bit floats. */
   quantisation?: Quantisation;
+  /** Products of dense layers in 16-bit floats; sums, norms and attention stay in 32 bits. */
+  half?: boolean;
   /** True takes padded texts with an attention mask; false texts of one length. */
   padded: boolean;
 }
@@ -118,7 +121,8 @@ class Builder {
   /** Dense layers of the same x: their products with W^T, W [out, in] as PyTorch keeps it, plus biases. */
   #dense(x: string, names: readonly string[]): string[] {
     const g = this.#graph;
-    const { quantisation } = this.#options;
+    const { quantisation, half } = this.#options;
+    if (half) return this.#denseInHalf(x, names);
     if (!quantisation)
       return names.map((name) =>
         g.emit('Gemm', [x, this.#constant(`${name}.weight`), this.#constant(`${name}.bias`)], { transB: 1 }),
@@ -132,6 +136,17 @@ class Builder {
       const weightScale = g.constant('float32', [shape[0]], scales);
       const inputs = [bytes, weight, scale, weightScale, zero, '', this.#constant(`${name}.bias`)];
       return g.emit('MatMulIntegerToFloat', inputs, {}, MICROSOFT);
+    });
+  }
+
+  #denseInHalf(x: string, names: readonly string[]): string[] {
+    const g = this.#graph;
+    const halves = g.emit('Cast', [x], { to: ELEMENT_TYPE.float16 });
+    return names.map((name) => {
+      const { shape, values } = this.#weights.get(`${name}.weight`);
+      const weight = g.constant('float16', [shape[1], shape[0]], toFloat16(transpose(values, shape)));
+      const product = g.emit('Cast', [g.emit('MatMul', [halves, weight])], { to: ELEMENT_TYPE.float32 });
+      return g.emit('Add', [product, this.#constant(`${name}.bias`)]);
     });
   }
 

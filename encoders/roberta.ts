@@ -19,6 +19,9 @@ import { shardRows } from './shards.ts';
 import { loadTokenizer, type TextTokenizer, tokenizerPaths } from './tokenizer.ts';
 import { TokenizerThread } from './tokenizer-thread.ts';
 
+/** A graphics card wants more work at once than a processor. */
+const CARD_TOKENS = 16;
+
 const config = z.strictObject({
   model: z
     .string()
@@ -37,10 +40,16 @@ const config = z.strictObject({
     .default(512)
     .describe("longest text in tokens, as far as the model's positions go"),
   precision: z
-    .enum(['f32', 'int8'])
+    .enum(['f32', 'f16', 'int8'])
     .default('f32')
-    .describe('int8 multiplies in 8-bit integers: faster, vectors differ slightly'),
-  batchTokens: z.int().positive().default(1024).describe('tokens a batch at most'),
+    .describe(
+      'f16 (on graphics cards) and int8 (on the processor) multiply faster, and vectors differ slightly',
+    ),
+  batchTokens: z
+    .int()
+    .positive()
+    .default(1024)
+    .describe(`tokens a batch at most; ${CARD_TOKENS} times as many on a graphics card`),
 });
 
 /**
@@ -57,10 +66,22 @@ export default defineEncoder({
   async open(settings, context): Promise<TextEncoder> {
     const found = await find(settings);
     const { source, weights, model, options, maxTokens } = found;
-    const { quantisation } = options;
-    const { pooling, normalize, batchTokens } = settings;
+    const { quantisation, half } = options;
+    const { pooling, normalize } = settings;
+    const batchTokens = settings.batchTokens * (context.device?.resident ? CARD_TOKENS : 1);
     const files = [join(source, 'config.json'), weights, ...tokenizerPaths(source)];
-    const deciding = { pooling, normalize, maxTokens, ...(quantisation && { quantisation, batchTokens }) };
+    const { name = 'cpu', resident } = context.device ?? {};
+    if (quantisation && resident)
+      throw new UserError(`encoder.precision int8 is for the cpu device; device '${name}' has f32 and f16`);
+    if (half && !resident)
+      throw new UserError(`encoder.precision f16 is for graphics cards; device '${name}' has f32 and int8`);
+    const deciding = {
+      pooling,
+      normalize,
+      maxTokens,
+      ...(quantisation && { quantisation, batchTokens }),
+      ...(half && { half }),
+    };
     const hashes = await Promise.all(files.map(hashFile));
     const fingerprint = hashJson({ encoder: 'roberta', version: 2, hashes, ...deciding });
 
@@ -118,6 +139,8 @@ export default defineEncoder({
   },
   onHub: ({ model, revision }) => checkpointOnHub(model, revision),
   async export(settings, folder, progress) {
+    if (settings.precision === 'f16')
+      throw new UserError('encoder.precision f16 is not exported: export f32 or int8');
     return exportRoberta(folder, await find(settings), progress);
   },
   async weights({ model, revision }) {
@@ -134,7 +157,7 @@ async function find(settings: z.output<typeof config>): Promise<FoundRoberta> {
   const source = found.folder;
   const model = await readRobertaConfig(source);
   const quantisation = precision === 'int8' ? await machineQuantisation() : undefined;
-  const options = { pooling, normalize, quantisation };
+  const options = { pooling, normalize, quantisation, half: precision === 'f16' };
   const maxTokens = Math.min(settings.maxTokens, longestText(model));
   return { source, weights: weightsFile(source), model, options, maxTokens };
 }

@@ -19,7 +19,7 @@ export { hasGraphicsCard } from './devices/webgpu/index.ts';
 export { withRandomness } from './eager.ts';
 export { allocate, type DType, Graph, type HostTensor, type Spec, sizeOf } from './graph.ts';
 export { gru } from './gru.ts';
-export { encodeOnnx } from './onnx.ts';
+export { ELEMENT_TYPE, encodeOnnx } from './onnx.ts';
 export { dropout, gelu, hardSigmoid, l2Normalize, layerNorm, linear, noise } from './ops.ts';
 export {
   cosineSchedule,
