@@ -1,8 +1,11 @@
 import { runKernel } from './ops.ts';
 import { tf } from './tf.ts';
+import { traceTarget } from './tracer.ts';
 
 const CHUNK_BYTES = 16 * 2 ** 20;
 const LEAST_ROWS = 256;
+/** On a graphics card: as many as every card binds in one piece. */
+const CARD_CHUNK_BYTES = 128 * 2 ** 20;
 /** Where the smallest chunk's logits leave the cache, and all of them would take gigabytes, they are computed tile by tile. */
 const CACHED_BYTES = 48 * 2 ** 20;
 const LARGE_BYTES = 256 * 2 ** 20;
@@ -18,7 +21,7 @@ export interface CrossEntropyOptions {
   form?: 'chunks' | 'tiles';
   /**
    * chunks: rows whose logits are held at once; by default as many as fit 16 MB, where they stay in cache, but at least
-   * 256: with fewer rows the products slow down more than the cache gains.
+   * 256: with fewer rows the products slow down more than the cache gains. On a graphics card as many as fit 128 MB.
    */
   chunk?: number;
   /** [items], added to every row's logits; computed in chunks. */
@@ -64,9 +67,11 @@ export function linearCrossEntropy(
   { form, chunk, bias }: CrossEntropyOptions = {},
 ): tf.Scalar {
   const [rows, count] = [h.shape[0], items.shape[0]];
-  const large = 4 * LEAST_ROWS * count > CACHED_BYTES && 4 * rows * count > LARGE_BYTES;
+  const card = traceTarget() === 'gpu';
+  const large = !card && 4 * LEAST_ROWS * count > CACHED_BYTES && 4 * rows * count > LARGE_BYTES;
   const tiles = form ? form === 'tiles' : chunk === undefined && bias === undefined && large;
-  const step = chunk ?? Math.max(LEAST_ROWS, Math.floor(CHUNK_BYTES / (4 * count)));
+  const fitting = Math.floor((card ? CARD_CHUNK_BYTES : CHUNK_BYTES) / (4 * count));
+  const step = chunk ?? Math.max(card ? 1 : LEAST_ROWS, fitting);
   const op = tf.customGrad((...args) => {
     const [h, items] = args as tf.Tensor2D[];
     const save = args.at(-1) as tf.GradSaveFunc;

@@ -27,7 +27,7 @@ export class ItemTower {
   table: HostTensor | undefined;
   candidates: HostTensor | undefined;
   readonly #text: HostTensor;
-  readonly #chunks: { first: number; count: number }[];
+  readonly #chunks: Chunk[];
   readonly #forward: Compiled;
   readonly #backward: Compiled | undefined;
 
@@ -39,7 +39,7 @@ export class ItemTower {
     chunkItems = CHUNK_ITEMS,
   ) {
     this.#text = text;
-    this.#chunks = cut(text.shape[0], chunkItems);
+    this.#chunks = cut(text, chunkItems);
     const vectors = ({ text, ids }: Inputs) => {
       const source = {
         count: ids.shape[0]!,
@@ -69,8 +69,8 @@ export class ItemTower {
 
   /** Computes all vectors with the parameters' present values. */
   async forward(at: Randomness = { seed: 0, step: 0 }): Promise<void> {
-    for (const [part, { first, count }] of this.#chunks.entries()) {
-      const vectors = await this.#forward(this.#feeds(first, count), { ...at, part });
+    for (const [part, { first, feeds }] of this.#chunks.entries()) {
+      const vectors = await this.#forward(feeds, { ...at, part });
       const d = vectors.table.shape[1];
       const size = { dtype: 'float32', shape: [this.#text.shape[0], d] } as const;
       this.table ??= { ...size, data: allocate(size) };
@@ -88,28 +88,15 @@ export class ItemTower {
     const d = this.table!.shape[1];
     // The last chunk goes first: where it overlaps with the one before, its vectors were the ones that counted.
     let end = this.#text.shape[0];
-    for (const [part, { first, count }] of [...this.#chunks.entries()].reverse()) {
+    for (const [part, { first, count, feeds }] of [...this.#chunks.entries()].reverse()) {
       const dy = (values: Float32Array): HostTensor => {
         values.fill(0, end * d, (first + count) * d);
         return { dtype: 'float32', shape: [count, d], data: values.subarray(first * d, (first + count) * d) };
       };
-      const feeds = { ...this.#feeds(first, count), dTable: dy(dTable), dCandidates: dy(dCandidates) };
-      await this.#backward!(feeds, { ...at, part });
+      const gradients = { dTable: dy(dTable), dCandidates: dy(dCandidates) };
+      await this.#backward!({ ...feeds, ...gradients }, { ...at, part });
       end = first;
     }
-  }
-
-  #feeds(first: number, count: number): Feeds {
-    const dims = this.#text.shape[1];
-    const ids = Int32Array.from({ length: count }, (_, i) => first + i);
-    return {
-      text: {
-        dtype: 'float32',
-        shape: [count, dims],
-        data: this.#text.data.subarray(first * dims, (first + count) * dims),
-      },
-      ids: { dtype: 'int32', shape: [count], data: ids },
-    };
   }
 
   async close(): Promise<void> {
@@ -118,9 +105,28 @@ export class ItemTower {
   }
 }
 
+interface Chunk {
+  first: number;
+  count: number;
+  /** The items' texts and ids. */
+  feeds: Feeds;
+}
+
 /** Chunks of one size, for one compiled shape: the last one reaches back into the one before. */
-function cut(items: number, most: number): { first: number; count: number }[] {
+function cut({ shape: [items, dims], data, frozen }: HostTensor, most: number): Chunk[] {
   const chunks = Math.ceil(items / most);
   const count = Math.ceil(items / chunks);
-  return Array.from({ length: chunks }, (_, i) => ({ first: Math.min(i * count, items - count), count }));
+  return Array.from({ length: chunks }, (_, i) => {
+    const first = Math.min(i * count, items - count);
+    const text = data.subarray(first * dims, (first + count) * dims);
+    const ids = Int32Array.from({ length: count }, (_, i) => first + i);
+    return {
+      first,
+      count,
+      feeds: {
+        text: { dtype: 'float32', shape: [count, dims], data: text, frozen },
+        ids: { dtype: 'int32', shape: [count], data: ids },
+      },
+    };
+  });
 }

@@ -14,7 +14,7 @@ import { allocate, type Graph, type HostTensor, type RandomInput, sizeOf } from 
 import { encodeOnnx } from '../../onnx.ts';
 import type { Parameter } from '../../parameters.ts';
 import type { Randomness } from '../../random.ts';
-import { Frozen } from './frozen.ts';
+import { frozenCopy } from './frozen.ts';
 import { lower } from './lower.ts';
 import { KEYS, keysOf } from './random.ts';
 import { type Group, inputOf, ResidentParameters } from './resident.ts';
@@ -24,7 +24,6 @@ import { createGpuSession, download, type GpuTensor, hostTensor, runGpu } from '
 export function compileResident(program: Program, strict: boolean): Compiled {
   const resident = ResidentParameters.of(program.parameters);
   const sessions = new ShapeCache<ResidentSession>(program.sessions);
-  const frozen = new Frozen();
   const call = async (
     feeds: Feeds,
     randomness: Randomness = { seed: 0, step: 0 },
@@ -32,20 +31,16 @@ export function compileResident(program: Program, strict: boolean): Compiled {
   ) => {
     await after;
     const session = await sessions.get(feeds, () =>
-      ResidentSession.create(program, feeds, { resident, frozen, strict }),
+      ResidentSession.create(program, feeds, { resident, strict }),
     );
     return session.run(feeds, randomness);
   };
-  call.close = async () => {
-    frozen.close();
-    await sessions.close();
-  };
+  call.close = () => sessions.close();
   return call;
 }
 
 interface Context {
   resident: ResidentParameters;
-  frozen: Frozen;
   strict: boolean;
 }
 
@@ -106,7 +101,7 @@ class ResidentSession {
   }
 
   async run(feeds: Feeds, randomness: Randomness): Promise<Record<string, HostTensor>> {
-    const { resident, frozen } = this.#context;
+    const { resident } = this.#context;
     const all: Record<string, GpuTensor> = {};
     for (const group of this.#read) all[inputOf(group, 'value')] = await resident.tensor(group, 'value');
     if (this.#accumulated.length) {
@@ -118,7 +113,7 @@ class ResidentSession {
     }
     for (const [name, tensor] of Object.entries(feeds)) {
       if (!this.#graph.inputs.has(name)) continue;
-      all[name] = tensor.frozen ? await frozen.tensor(name, tensor) : await hostTensor(tensor);
+      all[name] = await (tensor.frozen ? frozenCopy(tensor) : hostTensor(tensor));
     }
     if (this.#graph.inputs.has(KEYS)) all[KEYS] = await hostTensor(keysOf(this.#random, randomness));
     const outputs = await runGpu(this.#session, all);

@@ -49,14 +49,16 @@ export async function runGpu(
 function explain(error: unknown): UserError {
   const message = messageOf(error);
   const cause = { cause: error };
-  if (
-    /out of memory|OutOfMemory|exceed|maxStorageBufferBindingSize|maxBufferSize|device.*lost/i.test(message)
-  )
+  const lower =
+    'lower train.batchSize (or train.maxHistory); for a loss over fewer items set loss.type=sampled; for encoders lower ' +
+    'encoder.batchTokens, for pretraining train.memoryMb';
+  if (/too many storage buffers|maxStorageBufferBindingSize|maxBufferSize|max_buffer_size/i.test(message))
     return new UserError(
-      `the memory of device 'webgpu' does not suffice: lower train.batchSize or train.maxHistory, for encoders ` +
-        `encoder.batchTokens, for pretraining train.memoryMb (onnxruntime: ${message})`,
+      `a tensor is larger than the card can bind: ${lower} (onnxruntime: ${message})`,
       cause,
     );
+  if (/out of memory|outofmemory|failed to allocate|device.{0,20}lost/i.test(message))
+    return new UserError(`the card's memory does not suffice: ${lower} (onnxruntime: ${message})`, cause);
   return new UserError(`a graph failed on device 'webgpu': ${message}`, cause);
 }
 
