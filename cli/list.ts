@@ -135,10 +135,11 @@ async function loadConfigs() {
 export const datasets = listing('dataset', 'list datasets that are known by name', async (options) => {
   if (options.plugin?.length) await (await import('../configs/plugins.ts')).loadPluginsOf(options);
   const { listDatasets } = await import('../data/sources.ts');
-  return listDatasets().map(({ name, aliases, synthetic, summary }) => ({
+  return listDatasets().map(({ name, aliases, variants, synthetic, summary }) => ({
     name,
     synthetic,
     aliases: aliases.length ? aliases : undefined,
+    variants: variants.length ? variants : undefined,
     summary,
   }));
 });

@@ -71,13 +71,17 @@ function findUnderRoot(file: string, hub = ''): string | undefined {
   return places.flatMap((place) => [place, `${place}.gz`]).find((place) => existsSync(place));
 }
 
+/** A message names so many files. */
+const SHOWN_FILES = 8;
+
 /** Says exactly which files to get, from where, and where to put them. */
 export function missingMessage(source: DatasetSource, files: readonly string[]): string {
   const root = process.env.REC_DATA;
-  const lines = files.map((file) => {
+  const lines = files.slice(0, SHOWN_FILES).map((file) => {
     const from = source.hub ? `https://huggingface.co/datasets/${source.hub}/resolve/main/${file}` : file;
     return `  ${from}\n    -> ${join(root || '$REC_DATA', file)} (or with .gz)`;
   });
+  if (files.length > lines.length) lines.push(`  ... and ${files.length - lines.length} more`);
   const [count, are] = files.length > 1 ? [`${files.length} files`, 'are'] : ['1 file', 'is'];
   const first = root ? '' : ' Set REC_DATA to the folder that shall hold them.';
   const fetch = source.hub

@@ -55,6 +55,8 @@ const dataset = z.strictObject({
   defaults: z.record(z.string(), z.record(z.string(), z.unknown())).optional(),
   /** Stands for {domain} in the names of files and in the summary; by default the dataset's own name. */
   domain: z.string().optional(),
+  /** Other files of the same dataset, for `name:variant`; files that a variant does not name stay. */
+  variants: z.record(z.string(), sourceFiles).optional(),
 });
 
 /** A file of configs/datasets: one dataset named as the file, or a table of datasets with what they share. */
@@ -67,6 +69,8 @@ const datasetFile = dataset.extend({
 interface Entry {
   names: string[];
   source: DatasetSource;
+  /** By name, the source with other files. */
+  variants: Record<string, DatasetSource>;
 }
 
 const defined = new Map<string, Entry>();
@@ -79,7 +83,7 @@ export function addDataset(definition: DatasetDefinition): void {
   const { name, summary, defaults } = definition;
   if (describedEntries().some(({ names }) => names.includes(name)))
     throw new UsageError(`dataset '${name}' comes with the project; give the plugin's a name of its own`);
-  defined.set(name, { names: [name], source: { name, summary, defaults, definition } });
+  defined.set(name, { names: [name], source: { name, summary, defaults, definition }, variants: {} });
 }
 
 const folder = fileURLToPath(new URL('../configs/datasets', import.meta.url));
@@ -90,8 +94,9 @@ const folder = fileURLToPath(new URL('../configs/datasets', import.meta.url));
  */
 export function resolveSource(nameOrPath: string): DatasetSource {
   const entries = readEntries();
-  const known = entries.find(({ names }) => names.includes(nameOrPath));
-  if (known) return known.source;
+  const [, name = nameOrPath, variant] = /^([\w-]+):([\w-]+)$/.exec(nameOrPath) ?? [];
+  const known = entries.find(({ names }) => names.includes(name));
+  if (known) return variant === undefined ? known.source : variantOf(known, variant);
   const path = resolve(nameOrPath.replace(/^~(?=\/|$)/, homedir()));
   if (existsSync(path)) {
     if (/\.ya?ml$/.test(path)) return describedSource(path);
@@ -111,6 +116,11 @@ export function resolveSource(nameOrPath: string): DatasetSource {
   );
 }
 
+function variantOf({ source, variants }: Entry, variant: string): DatasetSource {
+  if (variants[variant]) return variants[variant];
+  throw unknownName(`variant of dataset '${source.name}'`, variant, Object.keys(variants));
+}
+
 /** The dataset that a YAML file of the user's own describes; paths in it begin at its folder. */
 function describedSource(path: string): DatasetSource {
   const [{ source }] = entriesOf(path);
@@ -124,10 +134,17 @@ function describedSource(path: string): DatasetSource {
 }
 
 /** Every dataset of configs/datasets, for `rec datasets`. */
-export function listDatasets(): { name: string; aliases: string[]; summary: string; synthetic: boolean }[] {
-  return readEntries().map(({ names, source }) => ({
+export function listDatasets(): {
+  name: string;
+  aliases: string[];
+  variants: string[];
+  summary: string;
+  synthetic: boolean;
+}[] {
+  return readEntries().map(({ names, source, variants }) => ({
     name: source.name,
     aliases: names.slice(1),
+    variants: Object.keys(variants).map((variant) => `${source.name}:${variant}`),
     summary: source.summary ?? '',
     synthetic: source.generator !== undefined,
   }));
@@ -154,28 +171,37 @@ function entriesOf(path: string): Entry[] {
   if (!datasets) return [entry(basename(path).replace(/\.ya?ml$/, ''), shared)];
   const entries = Object.entries(datasets).map(([name, own]) => entry(name, { ...shared, ...own }));
   if (together) {
-    const sources = entries.map(({ source }) => source);
-    const rest = { hub: shared.hub, defaults: shared.defaults };
-    entries.push({ names: [together.name], source: { ...together, ...rest, files: joined(sources) } });
+    const all = { ...together, hub: shared.hub, defaults: shared.defaults };
+    const variants = Object.keys(shared.variants ?? {}).map((variant) => [
+      variant,
+      { ...all, name: `${all.name}:${variant}`, files: joined(entries.map((e) => e.variants[variant])) },
+    ]);
+    entries.push({
+      names: [together.name],
+      source: { ...all, files: joined(entries.map(({ source }) => source)) },
+      variants: Object.fromEntries(variants),
+    });
   }
   return entries;
 }
 
 function entry(name: string, content: z.output<typeof dataset>): Entry {
-  const { aliases, domain = name, files, summary, ...rest } = content;
-  const named = Object.entries(files ?? {}).map(([role, file]) => [
-    role,
-    file?.replaceAll('{domain}', domain),
-  ]);
-  return {
-    names: [name, ...aliases],
-    source: {
-      name,
-      summary: summary?.replaceAll('{domain}', domain),
-      ...rest,
-      files: files && (Object.fromEntries(named) as DatasetSource['files']),
-    },
+  const { aliases, domain = name, files, summary, variants = {}, ...rest } = content;
+  const named = (given: Files): Files =>
+    Object.fromEntries(
+      Object.entries(given).map(([role, file]) => [role, file?.replaceAll('{domain}', domain)]),
+    );
+  const source = {
+    name,
+    summary: summary?.replaceAll('{domain}', domain),
+    ...rest,
+    files: files && named(files),
   };
+  const others = Object.entries(variants).map(([variant, own]) => [
+    variant,
+    { ...source, name: `${name}:${variant}`, files: named({ ...files, ...own }) },
+  ]);
+  return { names: [name, ...aliases], source, variants: Object.fromEntries(others) };
 }
 
 /** The files of several sources, role by role. */

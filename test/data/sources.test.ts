@@ -37,6 +37,48 @@ test('every dataset is listed with a summary', () => {
   );
 });
 
+test('a variant is the same dataset in other files', () =>
+  inFolder(async (folder) => {
+    const before = process.env.REC_DATA;
+    const { files, defaults } = resolveSource('Video_Games:raw');
+    assert.equal(files, {
+      interactions: 'raw/review_categories/Video_Games.jsonl',
+      metadata: 'raw/meta_categories/meta_Video_Games.jsonl',
+    });
+    assert.equal(defaults, resolveSource('games').defaults);
+    assert.is(resolveSource('all:raw').files?.interactions?.length, 33);
+    assert.match(
+      await resolving('games:rwa'),
+      /unknown variant of dataset 'games' 'rwa'; did you mean 'raw'\?/,
+    );
+    assert.match(await resolving('demo:raw'), /unknown variant/);
+    const review = (user: string, item: string, time: number): string =>
+      `${JSON.stringify({ user_id: user, parent_asin: item, rating: 5, timestamp: time, text: 'good' })}\n`;
+    const reviews = ['u', 'v'].map((user, k) =>
+      ['a', 'b', 'c', 'd'].map((item, i) => review(user, item, 1.5e12 + 1e10 * i + k)).join(''),
+    );
+    await writeFiles(folder, {
+      'raw/review_categories/Video_Games.jsonl': reviews.join(''),
+      'raw/meta_categories/meta_Video_Games.jsonl': ['a', 'b', 'c', 'd']
+        .map((item) => `${JSON.stringify({ parent_asin: item, title: `game ${item}` })}\n`)
+        .join(''),
+    });
+    try {
+      process.env.REC_DATA = folder;
+      const { manifest, itemTexts } = await load(resolveSource('games:raw'));
+      assert.is(manifest.counts.interactions, 8);
+      assert.equal([...itemTexts!].map((text) => text.trim()).sort(), [
+        'game a',
+        'game b',
+        'game c',
+        'game d',
+      ]);
+    } finally {
+      if (before === undefined) delete process.env.REC_DATA;
+      else process.env.REC_DATA = before;
+    }
+  }));
+
 test('files that are not there are named, with where to get them and where to put them', () =>
   inFolder(async (folder) => {
     const before = process.env.REC_DATA;
