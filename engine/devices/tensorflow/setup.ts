@@ -44,7 +44,7 @@ export async function makeBinding(options: SetupOptions): Promise<Setup> {
     throw new UserError(`${SETUP} works on Linux only; this is ${process.platform}`);
   const { install, note } = options;
   const python = install ? await installTensorflow(options, flavours[install]) : await choosePython(options);
-  const { version, folder } = await findTensorflow(python);
+  const { version, folder } = await findTensorflow(python, options);
   note(`TensorFlow ${version} in ${folder}`);
   const setup = { tensorflow: version, library: folder, python };
   const compiler = await findCompiler();
@@ -108,8 +108,11 @@ names = ['tensorflow', 'tensorflow-cpu', 'tensorflow_cpu', *versions]
 print(json.dumps({'folder': folder, 'version': next((versions[n] for n in names if n in versions), 'of unknown version')}))
 `;
 
-async function findTensorflow(python: string): Promise<{ version: string; folder: string }> {
-  const asked = await run(python, ['-c', FIND]);
+async function findTensorflow(
+  python: string,
+  { check }: SetupOptions,
+): Promise<{ version: string; folder: string }> {
+  const asked = await run(python, ['-c', FIND], check);
   if (asked.code !== 0)
     throw new UserError(
       `${python} failed: ${lastLine(asked)}; name a Python that works: ${SETUP} --python PATH`,
@@ -124,8 +127,7 @@ async function findTensorflow(python: string): Promise<{ version: string; folder
   for (const file of [...LIBRARIES, 'include/tensorflow/c/eager/c_api.h'])
     if (!existsSync(join(folder, file)))
       throw new UserError(
-        `TensorFlow ${version} in ${folder} has no ${basename(file)}, which the wheels of 2.16 and later have; ` +
-          `upgrade it: ${upgrade}`,
+        `TensorFlow ${version} in ${folder} has no ${basename(file)}, which newer wheels have (2.21 does); upgrade it: ${upgrade}`,
       );
   return { version, folder };
 }
@@ -163,8 +165,8 @@ async function compile(
     const first =
       stderr.split('\n').find((line) => /error|undefined reference/i.test(line)) ?? stderr.split('\n')[0];
     throw new UserError(
-      `${compiler} could not compile tfjs-node's binding against TensorFlow: ${first.trim()}; g++ 9 or later is needed ` +
-        '(CXX names another compiler), and TensorFlow 2.16 or later',
+      `${compiler} could not compile tfjs-node's binding against TensorFlow: ${first.trim()}; the compiler must know ` +
+        'C++17 (CXX names another one), and TensorFlow must not be old (2.21 is tried)',
     );
   }
 }

@@ -1,0 +1,128 @@
+import { spawnSync } from 'node:child_process';
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { Cancelled, UserError } from '../../../common/errors.ts';
+import { makeBinding, type SetupOptions } from '../../../engine/index.ts';
+
+const test = suite<{ folder: string; env: NodeJS.ProcessEnv }>('setup tensorflow');
+
+test.before.each((context) => {
+  context.env = { ...process.env };
+  context.folder = mkdtempSync(join(tmpdir(), 'rec-setup-'));
+  process.env.REC_CACHE = join(context.folder, 'cache');
+});
+test.after.each(({ folder, env }) => {
+  process.env = env;
+  rmSync(folder, { recursive: true });
+});
+
+const options = (given: Partial<SetupOptions>): SetupOptions => ({ note() {}, check() {}, ...given });
+
+async function failure(given: Partial<SetupOptions>): Promise<string> {
+  const error = await makeBinding(options(given)).then(
+    () => assert.unreachable('it did not fail'),
+    (error: unknown) => error,
+  );
+  assert.instance(error, UserError);
+  return (error as Error).message;
+}
+
+/** A Python of one line of shell. */
+function fakePython(folder: string, line: string): string {
+  const path = join(folder, 'python');
+  writeFileSync(path, `#!/bin/sh\n${line}\n`);
+  chmodSync(path, 0o755);
+  return path;
+}
+
+/** A Python that finds TensorFlow in a folder of which only the named files are there, empty. */
+function fakeTensorflow(folder: string, files: string[]): string {
+  const home = join(folder, 'site-packages', 'tensorflow');
+  for (const file of files) {
+    mkdirSync(dirname(join(home, file)), { recursive: true });
+    writeFileSync(join(home, file), '');
+  }
+  return fakePython(folder, `echo '${JSON.stringify({ folder: home, version: '2.9.1' })}'`);
+}
+
+const WHEEL = ['libtensorflow_cc.so.2', 'libtensorflow_framework.so.2', 'include/tensorflow/c/eager/c_api.h'];
+const hasCompiler = spawnSync('g++', ['--version']).status === 0;
+if (!hasCompiler) console.log('skipped: there is no g++');
+
+test('no Python', async ({ folder }) => {
+  const python = join(folder, 'nowhere');
+  assert.match(await failure({ python }), /nowhere' is not to be found.*rec setup tensorflow --python PATH/);
+});
+
+test('a Python that fails', async ({ folder }) => {
+  const python = fakePython(folder, 'echo "no module named encodings" >&2; exit 1');
+  assert.match(await failure({ python }), /failed: no module named encodings; .*--python PATH/);
+});
+
+test('a Python without TensorFlow', async ({ folder }) => {
+  // Isolated, and without site-packages.
+  const python = fakePython(folder, 'exec python3 -I -S "$@"');
+  if (spawnSync('python3', ['--version']).status !== 0) return void console.log('skipped: no python3');
+  assert.match(
+    await failure({ python }),
+    /has no TensorFlow; .*rec setup tensorflow --install .*--install gpu/,
+  );
+});
+
+test('a TensorFlow that is too old', async ({ folder }) => {
+  const python = fakeTensorflow(folder, WHEEL.slice(1));
+  assert.match(
+    await failure({ python }),
+    /TensorFlow 2\.9\.1 in .* has no libtensorflow_cc\.so\.2.*python -m pip install --upgrade tensorflow/,
+  );
+});
+
+test('no compiler', async ({ folder }) => {
+  const python = fakeTensorflow(folder, WHEEL);
+  process.env.CXX = '/nowhere/g++';
+  assert.match(await failure({ python }), /no C\+\+ compiler: \/nowhere\/g\+\+ .*apt-get install g\+\+/);
+});
+
+if (hasCompiler)
+  test('headers that do not fit leave nothing behind', async ({ folder }) => {
+    const python = fakeTensorflow(folder, WHEEL);
+    assert.match(
+      await failure({ python }),
+      /could not compile .*: fatal error: tensorflow\/c\/.*\.h: .*; the compiler must/,
+    );
+    assert.equal(readdirSync(join(folder, 'cache', 'tensorflow')), []);
+  });
+
+test('pip that finds no wheel', async ({ folder }) => {
+  // An environment that is there already, as after an interrupted installation.
+  const own = join(folder, 'cache', 'tensorflow', 'venv', 'bin');
+  mkdirSync(own, { recursive: true });
+  fakePython(own, 'echo "ERROR: No matching distribution found for $5" >&2; exit 1');
+  assert.match(
+    await failure({ install: 'cpu' }),
+    /pip could not install tensorflow-cpu: ERROR: No matching.*PIP_INDEX_URL.*--python PATH/,
+  );
+  assert.match(await failure({ install: 'gpu' }), /tensorflow\[and-cuda\]/);
+});
+
+test('a Python that cannot make an environment', async ({ folder }) => {
+  const python = fakePython(folder, 'echo "ensurepip is not available" >&2; exit 1');
+  assert.match(
+    await failure({ python, install: 'cpu' }),
+    /-m venv failed \(ensurepip is not available\); .*apt-get install python3-venv/,
+  );
+});
+
+test('an interruption ends what runs', async ({ folder }) => {
+  const python = fakePython(folder, `echo started > ${join(folder, 'started')}; exec sleep 60`);
+  const check = () => {
+    if (existsSync(join(folder, 'started'))) throw new Cancelled();
+  };
+  const error = await makeBinding(options({ python, check })).catch((error: unknown) => error);
+  assert.instance(error, Cancelled);
+});
+
+test.run();
