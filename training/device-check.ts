@@ -23,7 +23,7 @@ import { trainingStep } from './step.ts';
 export interface DeviceCheck {
   /** Largest relative difference of the losses of some steps. */
   loss: number;
-  /** Largest difference of an element of the first step's gradient, relative to the largest element; 0 where it is not in host memory. */
+  /** Largest difference of an element of the first step's gradient, relative to the largest element; 0 where it stays on the device. */
   gradient: number;
   /** The device's own words. */
   device: string;
@@ -68,7 +68,7 @@ async function train(device: Device) {
   const gradients = new Map<string, Float32Array>();
   for (let i = 0; i < STEPS; i++) {
     losses.push((await step.run(batch, { seed: 1, step: i })).loss);
-    if (i === 0 && device.inHostMemory)
+    if (i === 0 && !device.optimizer)
       for (const { name } of parameters.trainable())
         gradients.set(name, parameters.view(name, 'gradient').slice());
     await optimizer.step();

@@ -18,7 +18,7 @@ export async function setUpTensorflow(
     note: (text) => progress.note(text),
     check: () => progress.check(),
   });
-  progress.note('checking it: one training step of SASRec, beside the cpu device');
+  progress.note('checking it: training steps of SASRec, beside the cpu device');
   try {
     const { check, why } = await examineDeviceApart('tensorflow');
     if (!check) throw new UserError(why);

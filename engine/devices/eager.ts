@@ -25,6 +25,21 @@ export function eagerDevice(
  */
 function eagerly({ fn, parameters, differentiation }: Program, backend: string): Compiled {
   if (differentiation) parameters.segments();
+  /** Inputs that nobody writes to any more stay on the backend. */
+  const frozen = new Map<string, { data: HostArray; tensor: tf.Tensor }>();
+  const drop = (name: string) => {
+    frozen.get(name)?.tensor.dispose();
+    frozen.delete(name);
+  };
+  const take = (name: string, feed: HostTensor): tf.Tensor => {
+    const { data, shape, dtype } = feed;
+    const known = frozen.get(name);
+    if (feed.frozen && known?.data === data) return known.tensor;
+    drop(name);
+    const tensor = tf.tensor(data, [...shape], dtype);
+    if (feed.frozen) frozen.set(name, { data, tensor: tf.keep(tensor) });
+    return tensor;
+  };
 
   const run = (feeds: Feeds): Record<string, HostTensor> => {
     const host = tf.getBackend();
@@ -32,9 +47,7 @@ function eagerly({ fn, parameters, differentiation }: Program, backend: string):
     tf.engine().startScope();
     const giveBack = lend(parameters, host, backend);
     try {
-      const inputs = Object.entries(feeds).map(
-        ([name, { data, shape, dtype }]) => [name, tf.tensor(data, [...shape], dtype)] as const,
-      );
+      const inputs = Object.entries(feeds).map(([name, feed]) => [name, take(name, feed)] as const);
       return read(fn(Object.fromEntries(inputs)), feeds);
     } catch (error) {
       throw explain(error, backend);
@@ -88,8 +101,9 @@ function eagerly({ fn, parameters, differentiation }: Program, backend: string):
     settle(results, feeds);
     return results;
   };
-  // Nothing outlives a call.
-  call.close = async () => {};
+  call.close = async () => {
+    for (const name of [...frozen.keys()]) drop(name);
+  };
   return call;
 }
 

@@ -1,5 +1,6 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import { constants } from 'node:os';
 import { dirname, join } from 'node:path';
 import util from 'node:util';
 import type { KernelBackend } from '@tensorflow/tfjs';
@@ -88,7 +89,7 @@ export function loadTensorflow(threads?: number): Tensorflow {
   restoreUtil();
   try {
     if (binding.setup) loadQuietly(binding.setup);
-    const native = require(binding.path) as { isUsingGpuDevice(): boolean };
+    const native = loadForGood(binding.path) as { isUsingGpuDevice(): boolean };
     require(join(folder, 'dist/register_all_kernels.js'));
     const { NodeJSKernelBackend } = require(join(folder, 'dist/nodejs_kernel_backend.js')) as {
       NodeJSKernelBackend: new (binding: unknown, packageName: string) => KernelBackend;
@@ -103,6 +104,14 @@ export function loadTensorflow(threads?: number): Tensorflow {
       { cause: error },
     );
   }
+}
+
+/** Node takes an addon out of memory when the thread that loaded it ends, but TensorFlow's own threads go on. */
+function loadForGood(path: string): unknown {
+  const RTLD_NODELETE = process.platform === 'linux' ? 0x1000 : 0;
+  const module = { exports: {} };
+  process.dlopen(module, path, constants.dlopen.RTLD_NOW | RTLD_NODELETE);
+  return module.exports;
 }
 
 /** TensorFlow's library announces itself on the process's standard error as it is loaded, whatever it is told. */

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <cstdio>
+#include <mutex>
 #include <string>
 
 static std::string StringOf(napi_env env, napi_value value) {
@@ -15,15 +16,17 @@ static std::string StringOf(napi_env env, napi_value value) {
   return text;
 }
 
-/** load(path) opens the library for good, and returns what was written to standard error meanwhile. */
-static napi_value Load(napi_env env, napi_callback_info info) {
-  size_t count = 1;
-  napi_value path;
-  napi_get_cb_info(env, info, &count, &path, nullptr, nullptr);
+/** Opens a library for good; returns what was written to standard error meanwhile. */
+static std::string OpenQuietly(const char* path, bool* opened) {
+  // Threads that redirect standard error at the same time would restore each other's.
+  static std::mutex mutex;
+  std::lock_guard<std::mutex> guard(mutex);
+  *opened = dlopen(path, RTLD_NOW | RTLD_NOLOAD) != nullptr;
+  if (*opened) return "";
   FILE* caught = tmpfile();
   const int before = caught ? dup(STDERR_FILENO) : -1;
   if (before >= 0) dup2(fileno(caught), STDERR_FILENO);
-  void* library = dlopen(StringOf(env, path).c_str(), RTLD_NOW | RTLD_LOCAL);
+  *opened = dlopen(path, RTLD_NOW) != nullptr;
   std::string said;
   if (before >= 0) {
     dup2(before, STDERR_FILENO);
@@ -33,7 +36,17 @@ static napi_value Load(napi_env env, napi_callback_info info) {
     for (size_t n; (n = fread(part, 1, sizeof part, caught)) > 0;) said.append(part, n);
   }
   if (caught) fclose(caught);
-  if (!library) napi_throw_error(env, nullptr, dlerror());
+  return said;
+}
+
+/** load(path): string */
+static napi_value Load(napi_env env, napi_callback_info info) {
+  size_t count = 1;
+  napi_value path;
+  napi_get_cb_info(env, info, &count, &path, nullptr, nullptr);
+  bool opened = false;
+  const std::string said = OpenQuietly(StringOf(env, path).c_str(), &opened);
+  if (!opened) napi_throw_error(env, nullptr, dlerror());
   napi_value result;
   napi_create_string_utf8(env, said.c_str(), said.size(), &result);
   return result;

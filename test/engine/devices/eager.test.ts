@@ -116,6 +116,21 @@ for (const device of devices) {
     parameters.dispose();
   });
 
+  test(`${on}a frozen input is held until another comes, or the function is closed`, async () => {
+    const double = compile(({ x, y }) => ({ z: tf.add(tf.mul(x, 2), y) }), { device });
+    const backend = tf.engine().findBackend(device.name);
+    const before = backend.numDataIds();
+    const y = vector(1, 1);
+    for (const x of [vector(1, 2), vector(3, 4)])
+      for (let i = 0; i < 3; i++) {
+        const { z } = await double({ x: { ...x, frozen: true }, y });
+        assert.equal([...z.data], [2 * x.data[0] + 1, 2 * x.data[1] + 1]);
+        assert.is(backend.numDataIds(), before + 1);
+      }
+    await double.close();
+    assert.is(backend.numDataIds(), before);
+  });
+
   test(`${on}timers run between the calls of a loop`, async () => {
     let fired = false;
     setTimeout(() => {
