@@ -48,7 +48,7 @@ class Builder {
   readonly #options: RobertaGraphOptions;
   readonly #mask: string;
   /** The sizes [batch, length, hidden]. */
-  readonly #sizes: string;
+  #sizes = '';
 
   constructor(graph: Graph, weights: Parameters, config: RobertaConfig, options: RobertaGraphOptions) {
     this.#graph = graph;
@@ -57,8 +57,6 @@ class Builder {
     this.#options = options;
     // 32 bits, whatever the input has.
     this.#mask = options.padded ? graph.emit('Cast', ['attention_mask'], { to: 6 }) : '';
-    const sizes = [graph.emit('Shape', ['input_ids']), graph.ints([config.hiddenSize])];
-    this.#sizes = graph.emit('Concat', sizes, { axis: 0 });
   }
 
   embedding(): string {
@@ -81,6 +79,7 @@ class Builder {
   #embedTokens(): string {
     const g = this.#graph;
     const words = g.emit('Gather', [this.#constant('embeddings.word_embeddings.weight'), 'input_ids']);
+    this.#sizes = g.emit('Shape', [words]);
     const x = g.emit('Add', [words, this.#options.padded ? this.#paddedPositions() : this.#positions()]);
     return this.#norm('embeddings.LayerNorm', this.#flatten(x));
   }
@@ -163,7 +162,9 @@ class Builder {
       : this.#sequences(query);
     const mask = this.#options.padded ? ['', this.#mask] : [];
     const inputs = [asked, this.#sequences(key), this.#sequences(value), ...mask];
-    const mixed = g.emit('MultiHeadAttention', inputs, { num_heads: this.#config.heads }, MICROSOFT);
+    const { heads, hiddenSize } = this.#config;
+    const attributes = { num_heads: heads, scale: { float: 1 / Math.sqrt(hiddenSize / heads) } };
+    const mixed = g.emit('MultiHeadAttention', inputs, attributes, MICROSOFT);
     const [attended] = this.#dense(this.#flatten(mixed), [`${name}.attention.output.dense`]);
     const y = this.#norm(`${name}.attention.output.LayerNorm`, g.emit('Add', [attended, residual]));
     const [inner] = this.#dense(y, [`${name}.intermediate.dense`]);

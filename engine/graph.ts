@@ -73,8 +73,8 @@ export class Graph {
   /** Output name -> the value that it shows. */
   readonly outputs = new Map<string, Spec & { value: string }>();
   readonly randomInputs: RandomInput[] = [];
-  /** Shapes of values, as far as they are known. */
-  readonly shapes = new Map<string, readonly number[]>();
+  /** Types and shapes of values, as far as they are known. */
+  readonly specs = new Map<string, Spec>();
   #shared = new Map<string, string>();
   #count = 0;
 

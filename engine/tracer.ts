@@ -98,7 +98,7 @@ class TracerBackend extends tf.KernelBackend {
   }
 
   #register(value: Value): TensorInfo {
-    if (value.name !== undefined) this.graph.shapes.set(value.name, value.shape);
+    if (value.name !== undefined) this.graph.specs.set(value.name, value);
     const dataId = {};
     this.#values.set(dataId, value);
     return { dataId, shape: [...value.shape], dtype: value.dtype };
@@ -121,7 +121,7 @@ class TracerBackend extends tf.KernelBackend {
         value.uniform !== undefined
           ? this.graph.filled(value.shape, value.uniform, value.dtype)
           : this.graph.constant(value.dtype, value.shape, value.data!);
-      this.graph.shapes.set(value.name, value.shape);
+      this.graph.specs.set(value.name, value);
     }
     return value.name;
   }
@@ -138,7 +138,7 @@ class TracerBackend extends tf.KernelBackend {
       value = constantValue(tf.engine().readSync(t.dataId) as HostArray, t.shape, dtype);
     }
     this.#values.set(t.dataId, value);
-    if (value.name !== undefined) this.graph.shapes.set(value.name, value.shape);
+    if (value.name !== undefined) this.graph.specs.set(value.name, value);
     return value;
   }
 

@@ -2,6 +2,7 @@ import type { Dataset, Rows } from '../data/dataset.ts';
 import { type Compiled, type CompileOptions, compile, type HostTensor, tf } from '../engine/index.ts';
 import type { ItemLists, Places, Scorer, Shortlists } from '../evaluation/ranking.ts';
 import type { Recommender } from '../models/index.ts';
+import { CardPlaces } from './card-places.ts';
 import { HistoryEncoder } from './histories.ts';
 import { candidates, catalogue, type TextTable } from './objective.ts';
 import { PlaceFinder } from './places.ts';
@@ -30,7 +31,7 @@ interface ItemVectors {
 export class ModelScorer implements Scorer {
   readonly #itemVectors: { compute(): Promise<ItemVectors>; close(): Promise<void> };
   readonly #histories: HistoryEncoder;
-  readonly #places: PlaceFinder;
+  readonly #places: PlaceFinder | CardPlaces;
   readonly #tops: TopFinder;
   readonly #product: Compiled;
   readonly #inHostMemory: boolean;
@@ -53,7 +54,7 @@ export class ModelScorer implements Scorer {
         : atOnce(model, dataset.itemCount, text, options);
     this.#inHostMemory = options.device?.inHostMemory ?? true;
     this.#histories = new HistoryEncoder(model, dataset, text, maxHistory, options);
-    this.#places = new PlaceFinder(options);
+    this.#places = options.device?.resident ? new CardPlaces(options) : new PlaceFinder(options);
     this.#tops = new TopFinder(options);
     this.#product = compile(
       ({ queries, candidates }) => ({

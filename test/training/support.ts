@@ -4,7 +4,7 @@ import { Progress } from '../../common/progress.ts';
 import { seeded } from '../../common/random.ts';
 import { lossSettings, trainSettings } from '../../configs/train-settings.ts';
 import type { Dataset } from '../../data/dataset.ts';
-import { cpuDevice } from '../../engine/index.ts';
+import { cpuDevice, type Device } from '../../engine/index.ts';
 import type { Metrics } from '../../evaluation/metrics.ts';
 import type { EpochRecord } from '../../training/checkpoint.ts';
 import { Trainer } from '../../training/trainer.ts';
@@ -54,6 +54,7 @@ interface Given {
   lengths?: readonly number[];
   seed?: number;
   threads?: number;
+  device?: Device;
 }
 
 /** A trainer of a small model on random rows. */
@@ -64,6 +65,7 @@ export function trainerOf({
   lengths = [5, 9, 3, 4],
   seed = 1,
   threads = 1,
+  device = cpuDevice({ threads }),
 }: Given = {}): { trainer: Trainer; built: Built; dataset: Dataset } {
   const parsed = trainSettings.parse({ batchSize: 8, maxHistory: 12, ...settings });
   const built = build(variant, { seed, maxHistory: parsed.maxHistory });
@@ -75,7 +77,7 @@ export function trainerOf({
     settings: parsed,
     loss: lossSettings.parse(loss),
     seed,
-    device: cpuDevice({ threads }),
+    device,
     progress: new Progress(),
   });
   return { trainer, built, dataset };

@@ -23,12 +23,17 @@ export function lower(graph: Graph): readonly RandomInput[] {
   return random;
 }
 
-/** Emits what takes a node's place; gives the values that take that of its outputs. */
-type Rewrite = (graph: Graph, node: Node) => string | string[];
+/** Emits what takes a node's place and gives the values that take that of its outputs; undefined where the node stays. */
+type Rewrite = (graph: Graph, node: Node) => string | string[] | undefined;
 
 function replace(graph: Graph, rewrite: Rewrite, node: Node): void {
   const first = graph.nodes.length;
-  const values = [rewrite(graph, node)].flat();
+  const rewritten = rewrite(graph, node);
+  if (!rewritten) {
+    graph.nodes.push(node);
+    return;
+  }
+  const values = [rewritten].flat();
   const names = new Map(values.map((value, i) => [value, node.outputs[i]]));
   const rename = (name: string) => names.get(name) ?? name;
   for (const emitted of graph.nodes.slice(first)) {
@@ -62,12 +67,28 @@ const REWRITES: Record<string, Rewrite | undefined> = {
       const parts = split(x, sums);
       return groups.flatMap((group, i) => (group.length > 1 ? split(parts[i], group) : [parts[i]]));
     };
-    return split(x, Array.from(graph.constants.get(sizes)!.data as BigInt64Array, Number));
+    return split(x, integers(graph, sizes));
+  },
+  // From 64 keys on, what the provider makes of attention is off by a hundredth (seen in onnxruntime 1.30 with lavapipe).
+  MultiHeadAttention(graph, { inputs: [q, k, v, ...others], attributes }) {
+    if (others.length || !attributes.scale) return undefined;
+    const heads = (x: string, perm: number[]) => {
+      const split = graph.emit('Reshape', [x, graph.ints([0, 0, attributes.num_heads as number, -1])]);
+      return graph.emit('Transpose', [split], { perm });
+    };
+    const { float: scale } = attributes.scale as { float: number };
+    const query = graph.emit('Mul', [heads(q, [0, 2, 1, 3]), graph.scalar(scale)]);
+    const weights = graph.emit('Softmax', [graph.emit('MatMul', [query, heads(k, [0, 2, 3, 1])])], {
+      axis: -1,
+    });
+    const mixed = graph.emit('MatMul', [weights, heads(v, [0, 2, 1, 3])]);
+    const joined = graph.emit('Transpose', [mixed], { perm: [0, 2, 1, 3] });
+    return graph.emit('Reshape', [joined, graph.ints([0, 0, -1])]);
   },
   // Its 64-bit places are made 32-bit ones by looking them up.
   TopK(graph, { inputs, attributes }) {
     const [values, places] = graph.emitMany('TopK', 2, inputs, attributes);
-    const count = graph.shapes.get(inputs[0])!.at(attributes.axis as number)!;
+    const count = graph.specs.get(inputs[0])!.shape.at(attributes.axis as number)!;
     const numbers = graph.constant(
       'int32',
       [count],
@@ -75,13 +96,17 @@ const REWRITES: Record<string, Rewrite | undefined> = {
     );
     return [values, graph.emit('Gather', [numbers, places])];
   },
-  // Our kernels expand integers only, which the provider does not: columns of indices.
-  Expand(graph, { inputs: [x, shape] }) {
-    const sizes = Array.from(graph.constants.get(shape)!.data as BigInt64Array, Number);
-    return graph.emit('Add', [
-      x,
-      graph.constant('int32', [1, ...sizes.slice(1)], new Int32Array(product(sizes))),
-    ]);
+  // It cuts no integers, but splits them.
+  Slice(graph, { inputs: [x, starts, ends, axes, steps] }) {
+    const spec = graph.specs.get(x);
+    if (!spec || spec.dtype === 'float32' || steps) return undefined;
+    const [from, to, along] = [starts, ends, axes].map((name) => integers(graph, name));
+    return along.reduce((value, axis, i) => {
+      const sizes = [from[i], to[i] - from[i], spec.shape[axis] - to[i]];
+      const parts = sizes.filter((size) => size > 0);
+      const split = graph.emitMany('Split', parts.length, [value, graph.ints(parts)], { axis });
+      return split[sizes[0] > 0 ? 1 : 0];
+    }, x);
   },
   // To the nearest, halves to the even one.
   Round(graph, { inputs: [x] }) {
@@ -99,7 +124,9 @@ const REWRITES: Record<string, Rewrite | undefined> = {
     return emit('Add', floor, up);
   },
   Sign(graph, { inputs: [x] }) {
-    const is = (op: string) => toReal(graph, graph.emit(op, [x, graph.scalar(0)]));
+    const { dtype } = graph.specs.get(x)!;
+    const is = (op: string) =>
+      graph.emit('Cast', [graph.emit(op, [x, graph.scalar(0, dtype)])], { to: ONNX_TYPE[dtype] });
     return graph.emit('Sub', [is('Greater'), is('Less')]);
   },
   Or(graph, { inputs }) {
@@ -111,7 +138,8 @@ const REWRITES: Record<string, Rewrite | undefined> = {
   },
 };
 
-const product = (sizes: number[]) => sizes.slice(1).reduce((a, b) => a * b, 1);
+const integers = (graph: Graph, name: string): number[] =>
+  Array.from(graph.constants.get(name)!.data as BigInt64Array, Number);
 const toReal = (graph: Graph, name: string) => graph.emit('Cast', [name], { to: ONNX_TYPE.float32 });
 
 /** With the last two axes exchanged; constant matrices are exchanged here. */
@@ -125,7 +153,7 @@ function swapped(graph: Graph, name: string): string {
       transpose(constant.data as Float32Array, constant.shape),
     );
   }
-  const axes = graph.shapes.get(name)!.map((_, i) => i);
+  const axes = graph.specs.get(name)!.shape.map((_, i) => i);
   const [last, before] = [axes.pop()!, axes.pop()!];
   return graph.emit('Transpose', [name], { perm: [...axes, last, before] });
 }

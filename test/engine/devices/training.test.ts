@@ -1,14 +1,19 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { lossSettings } from '../../../configs/train-settings.ts';
 import type { Batch } from '../../../data/batches.ts';
 import { cpuDevice, type Device, type OptimizerOptions, openOptimizer } from '../../../engine/index.ts';
+import { loadCheckpoint, saveCheckpoint } from '../../../training/checkpoint.ts';
 import { trainingStep } from '../../../training/step.ts';
 import { batchesOf, build, ITEMS, stir, textFor, type Variant, variants } from '../../models/support.ts';
-import { strictWebgpu } from './support.ts';
+import { runWith, trainerOf } from '../../training/support.ts';
+import { webgpuHere } from './support.ts';
 
 const STEPS = 20;
-const webgpu = await strictWebgpu();
+const webgpu = await webgpuHere();
 const cpu = cpuDevice({ threads: 1 });
 
 const noRows = { user: new Int32Array(), start: new Int32Array(), end: new Int32Array() };
@@ -72,6 +77,34 @@ for (const variant of webgpu ? variants().filter(({ settings }) => settings.stag
       await course(variant, cpu, { loss, clipNorm: 1 }),
     ];
     assertEqual(actual, expected);
+  });
+}
+
+if (webgpu) {
+  test('a training that is saved and taken up again goes on as if nothing had happened', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'rec-webgpu-'));
+    const path = join(folder, 'last.safetensors');
+    const whole = trainerOf({ device: webgpu, settings: { epochs: 2, parts: 1 } });
+    const expected = await runWith(whole.trainer, () => 0.5);
+    const first = trainerOf({ device: webgpu, settings: { epochs: 2, parts: 1 } });
+    await first.trainer
+      .run({
+        validate: async () => ({ 'ndcg@10': 0.5, 'recall@10': 0.5 }),
+        onEpoch: async () => {},
+        async onCheckpoint(state) {
+          if (state.optimizerSteps !== 2) return;
+          await saveCheckpoint(path, first.built.parameters, state);
+          throw new Error('killed');
+        },
+      })
+      .catch(({ message }: Error) => assert.is(message, 'killed'));
+    const second = trainerOf({ device: webgpu, settings: { epochs: 2, parts: 1 }, seed: 1 });
+    const state = await loadCheckpoint(path, second.built.parameters, second.trainer.optimizer);
+    Object.assign(second.trainer.state, state);
+    const actual = await runWith(second.trainer, () => 0.5);
+    const losses = (outcome: typeof expected) => outcome.records.map(({ loss }) => loss);
+    assert.equal(losses(actual), losses(expected));
+    await rm(folder, { recursive: true });
   });
 }
 
