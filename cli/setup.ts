@@ -42,11 +42,11 @@ export const setup: CommandModule<object, Arguments> = {
   },
 };
 
-function setupAsText({ tensorflow, library, check }: DeviceSetup): string {
+function setupAsText({ tensorflow, library, why, check }: DeviceSetup): string {
   const worst = Math.max(check.loss, check.gradient).toExponential(1);
   return [
     `tfjs-node's binding is compiled against TensorFlow ${tensorflow} (${library})`,
-    `training steps of SASRec are those of the cpu device to within ${worst} (${check.device})`,
+    `training steps of SASRec are those of the cpu device to within ${worst}: ${why}`,
     'use it with: --device tensorflow',
   ].join('\n');
 }

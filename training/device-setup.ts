@@ -1,3 +1,5 @@
+import { existsSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { messageOf, UserError } from '../common/errors.ts';
 import type { Progress } from '../common/progress.ts';
 import { makeBinding, removeBinding, type Setup, type SetupOptions } from '../engine/index.ts';
@@ -5,6 +7,8 @@ import { type DeviceCheck, examineDeviceApart } from './device-check.ts';
 
 /** What `rec setup tensorflow` did. */
 export interface DeviceSetup extends Setup {
+  /** What it computes on, in words. */
+  why: string;
   check: DeviceCheck;
 }
 
@@ -20,9 +24,14 @@ export async function setUpTensorflow(
   });
   progress.note('checking it: training steps of SASRec, beside the cpu device');
   try {
-    const { check, why } = await examineDeviceApart('tensorflow');
+    const { check, why, card } = await examineDeviceApart('tensorflow');
     if (!check) throw new UserError(why);
-    return { ...setup, check };
+    const cuda = join(dirname(setup.library), 'nvidia');
+    if (!card && existsSync(cuda))
+      progress.warning(
+        `TensorFlow sees no graphics card; where there is one, say where CUDA is: export LD_LIBRARY_PATH=$(echo ${cuda}/*/lib | tr ' ' :)`,
+      );
+    return { ...setup, why, check };
   } catch (error) {
     await removeBinding();
     throw new UserError(

@@ -43,29 +43,38 @@ export const setupFile = (): string => join(setupFolder(), 'setup.json');
 export const bindingFile = 'tfjs_binding.node';
 export const quietFile = 'quiet.node';
 
-/** Where the package of tfjs-node lies. @throws UserError where neither is installed */
-export function packageFolder(): string {
-  for (const name of PACKAGES) {
+/** Where tfjs's packages lie, as far as they are installed. */
+const packageFolders = (): string[] =>
+  PACKAGES.flatMap((name) => {
     try {
-      return dirname(require.resolve(`${name}/package.json`));
-    } catch {}
-  }
+      return [dirname(require.resolve(`${name}/package.json`))];
+    } catch {
+      return [];
+    }
+  });
+
+/** Where the JavaScript and the sources of tfjs-node lie. @throws UserError where they are not installed */
+export function packageFolder(): string {
+  const [folder] = packageFolders();
+  if (folder) return folder;
   throw new UserError(
     `the package ${PACKAGES[0]}, which brings TensorFlow's JavaScript side, is not installed; it is an optional ` +
       'dependency: npm install --include=optional',
   );
 }
 
-/** The binding that `rec setup tensorflow` made, else one that tfjs's package brought; undefined where there is none. */
-export function findBinding(): FoundBinding | undefined {
+/** The binding that `rec setup tensorflow` made, else one that tfjs's packages brought; undefined where there is none. */
+function findBinding(): FoundBinding | undefined {
   if (existsSync(setupFile())) {
     const setup = JSON.parse(readFileSync(setupFile(), 'utf8')) as Setup;
     return { path: join(setupFolder(), bindingFile), setup };
   }
-  const lib = join(packageFolder(), 'lib');
-  const built = existsSync(lib) ? readdirSync(lib).map((folder) => join(lib, folder, bindingFile)) : [];
-  const found = built.filter(existsSync).sort().at(-1);
-  return found === undefined ? undefined : { path: found };
+  const libraries = packageFolders().map((folder) => join(folder, 'lib'));
+  const built = libraries
+    .filter(existsSync)
+    .flatMap((library) => readdirSync(library).map((version) => join(library, version, bindingFile)));
+  const path = built.filter(existsSync).at(-1);
+  return path === undefined ? undefined : { path };
 }
 
 let loaded: Tensorflow | undefined;
@@ -85,6 +94,8 @@ export function loadTensorflow(threads?: number): Tensorflow {
     );
   // Read by TensorFlow's library when it is loaded.
   process.env.TF_CPP_MIN_LOG_LEVEL ??= '3';
+  // Else it takes a graphics card's whole memory at once.
+  process.env.TF_FORCE_GPU_ALLOW_GROWTH ??= 'true';
   if (threads) process.env.TF_NUM_INTRAOP_THREADS = String(threads);
   restoreUtil();
   try {
@@ -125,11 +136,8 @@ function loadQuietly({ library }: Setup): void {
   process.stderr.write(others.join(''));
 }
 
-/** Functions of Node's util that tfjs-node calls and that Node 23 took away. */
+/** Functions of Node's util that tfjs-node calls. Node warns of them, and has taken some away since version 23. */
 function restoreUtil(): void {
-  const removed: Record<string, (value: unknown) => boolean> = {
-    isArray: Array.isArray,
-    isNullOrUndefined: (value) => value === null || value === undefined,
-  };
-  for (const [name, is] of Object.entries(removed)) if (!(name in util)) Object.assign(util, { [name]: is });
+  const isNullOrUndefined = (value: unknown) => value === null || value === undefined;
+  Object.assign(util, { isArray: Array.isArray, isNullOrUndefined });
 }
