@@ -54,11 +54,18 @@ export function activationBytes(length: number, config: RobertaConfig): number {
  * Rows of a part, such that a step's activations stay within `bytes`: all sequences in one part where they fit, else parts
  * of like size.
  * @param sequences of a step, each of at most `length` tokens
+ * @param eager whether the device is an eager one
  * @throws UserError where not even one sequence fits
  */
-export function rowsWithin(bytes: number, sequences: number, length: number, config: RobertaConfig): number {
+export function rowsWithin(
+  bytes: number,
+  sequences: number,
+  length: number,
+  config: RobertaConfig,
+  eager = false,
+): number {
   const each = activationBytes(length, config);
-  const share = SHARES[keepsMemory(externalBytes(config)) ? 'kept' : 'freed'];
+  const share = SHARES[eager ? 'eager' : keepsMemory(externalBytes(config)) ? 'kept' : 'freed'];
   if (sequences * each * share.inOnePart <= bytes) return sequences;
   const most = Math.floor(bytes / (each * share.inParts));
   if (most >= 1) return Math.ceil(sequences / Math.ceil(sequences / most));
@@ -71,11 +78,12 @@ export function rowsWithin(bytes: number, sequences: number, length: number, con
 /**
  * Memory of a step as a multiple of one part's activations, as measured. Graphs of small models keep theirs for every length
  * of a part: one part has nearly always the greatest length, in the contrastive and the masked pass; sorted parts have four
- * lengths, and are encoded once without gradients besides.
+ * lengths, and are encoded once without gradients besides. Eager devices hold every operation's result until the pass is done.
  */
 const SHARES = {
   kept: { inOnePart: 1, inParts: 4.5 },
   freed: { inOnePart: 0.7, inParts: 0.7 },
+  eager: { inOnePart: 3, inParts: 3 },
 };
 
 /** What the graph of a step reads and writes: parameters and their gradients. */

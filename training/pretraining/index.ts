@@ -172,14 +172,17 @@ async function pretrain(
 ): Promise<PretrainingResult> {
   const { train, objective } = settings;
   const encoder = folder.file(ENCODER_FOLDER);
+  const threads = effectiveThreads(settings.threads);
+  const device = await chooseDevice(settings.device, { threads }, progress);
+  const bytes = train.memoryMb * 2 ** 20;
   const options: StepOptions = {
     parameters,
     config,
     heads: headsOf(settings),
     objective,
     vocabulary: { size: tokenizer.size, maskId: tokenizer.maskId, special: tokenizer.special },
-    rows: rowsWithin(train.memoryMb * 2 ** 20, 2 * train.batchSize, train.maxTokens, config),
-    device: await chooseDevice(settings.device, { threads: effectiveThreads(settings.threads) }, progress),
+    rows: rowsWithin(bytes, 2 * train.batchSize, train.maxTokens, config, device.eager),
+    device,
   };
   const evaluator = new Evaluator(options, train.batchSize);
   const trainer = new PretrainingTrainer(settings, corpus.train, options, progress);

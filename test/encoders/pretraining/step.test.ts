@@ -240,8 +240,11 @@ test('parts hold every sequence once, padded to their own longest', () => {
 test('a budget of memory decides the rows of a part; one too small is refused', () => {
   const all = rowsWithin(1e12, 1536, 64, small);
   assert.is(all, 1536);
-  const some = rowsWithin(64 * 2 ** 20, 1536, 64, { ...small, hiddenSize: 256, innerSize: 1024 });
+  const wide = { ...small, hiddenSize: 256, innerSize: 1024 };
+  const some = rowsWithin(64 * 2 ** 20, 1536, 64, wide);
   assert.ok(some >= 1 && some < 1536);
+  const eager = rowsWithin(64 * 2 ** 20, 1536, 64, wide, true);
+  assert.ok(eager >= 1 && eager < some);
   assert.throws(
     () => rowsWithin(1000, 1536, 64, small),
     (error: unknown) => error instanceof UserError && /raise train.memoryMb/.test(error.message),
