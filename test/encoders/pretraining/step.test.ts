@@ -9,7 +9,7 @@ import {
   headShapes,
   maskedVectors,
 } from '../../../encoders/pretraining/heads.ts';
-import { partsOf, rowsWithin } from '../../../encoders/pretraining/parts.ts';
+import { activationBytes, partsOf, rowsWithin } from '../../../encoders/pretraining/parts.ts';
 import { maskParts, type Objective, PretrainingStep } from '../../../encoders/pretraining/step.ts';
 import { poolTokens, type RobertaConfig } from '../../../encoders/roberta-model.ts';
 import { cpuDevice, type Feeds, l2Normalize, Parameters, tf, withRandomness } from '../../../engine/index.ts';
@@ -240,11 +240,10 @@ test('parts hold every sequence once, padded to their own longest', () => {
 test('a budget of memory decides the rows of a part; one too small is refused', () => {
   const all = rowsWithin(1e12, 1536, 64, small);
   assert.is(all, 1536);
-  const wide = { ...small, hiddenSize: 256, innerSize: 1024 };
-  const some = rowsWithin(64 * 2 ** 20, 1536, 64, wide);
+  const some = rowsWithin(64 * 2 ** 20, 1536, 64, { ...small, hiddenSize: 256, innerSize: 1024 });
   assert.ok(some >= 1 && some < 1536);
-  const eager = rowsWithin(64 * 2 ** 20, 1536, 64, wide, true);
-  assert.ok(eager >= 1 && eager < some);
+  const once = 2 * 1536 * activationBytes(64, small);
+  assert.equal([rowsWithin(once, 1536, 64, small), rowsWithin(once, 1536, 64, small, true)], [1536, 768]);
   assert.throws(
     () => rowsWithin(1000, 1536, 64, small),
     (error: unknown) => error instanceof UserError && /raise train.memoryMb/.test(error.message),
