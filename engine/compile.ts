@@ -47,6 +47,8 @@ export interface GradientOptions extends CompileOptions {
   inputs?: readonly string[];
   /** True to add to the gradients that lie in the arenas, where they else replace them. */
   accumulate?: boolean;
+  /** True where the loss may be read later (`HostTensor.read`): a device that computes by itself need not be waited for. */
+  readLater?: boolean;
 }
 
 /** Under which name a result holds the gradient of an input. */
@@ -61,7 +63,7 @@ export const gradientOf = (input: string): string => `gradient of ${input}`;
  */
 export function compileGradients(
   loss: (inputs: Inputs) => tf.Scalar,
-  { inputs: wanted = [], accumulate = false, ...options }: GradientOptions,
+  { inputs: wanted = [], accumulate = false, readLater = false, ...options }: GradientOptions,
 ): Compiled {
   const trainable = options.parameters.trainable().filter(({ lazy }) => !lazy || options.device?.resident);
   const withGradients = (inputs: Inputs) => {
@@ -76,7 +78,7 @@ export function compileGradients(
     });
     return outputs;
   };
-  return cached(withGradients, options, { parameters: trainable, inputs: wanted, accumulate });
+  return cached(withGradients, options, { parameters: trainable, inputs: wanted, accumulate, readLater });
 }
 
 export const parameterName = (name: string) => `parameter:${name}`;
@@ -97,6 +99,7 @@ export interface Differentiation {
   parameters: readonly Parameter[];
   inputs: readonly string[];
   accumulate: boolean;
+  readLater: boolean;
 }
 
 /** Traces a program for the shapes of `feeds`. Outputs are its results and `gradientName`s; it still wants its `finish()`. */

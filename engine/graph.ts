@@ -16,6 +16,8 @@ export interface HostTensor extends Spec {
   data: HostArray;
   /** True promises that nobody writes to `data` any more: a device with memory of its own keeps a copy. */
   frozen?: boolean;
+  /** Set on a result that a device has left where it is, to be read once: `data` is empty. */
+  read?: () => Promise<HostArray>;
 }
 
 /** An integer, a list of integers, a text, a real number or a tensor, as ONNX attributes know them. */

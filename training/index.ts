@@ -188,6 +188,7 @@ async function train(
   const settings = run.train;
   const trainer = new Trainer({ ...experiment, settings, loss: run.loss, seed: run.seed });
   const save = async () => {
+    await trainer.settle();
     await folder.requireOwned();
     await saveCheckpoint(folder.last, parameters, trainer.state);
   };

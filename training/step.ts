@@ -33,13 +33,34 @@ const LIST_STEP = 1024;
 const SAMPLED_SESSIONS = 48;
 
 /** How the gradients of one batch are computed. */
-export interface TrainingStep {
+export abstract class TrainingStep {
   /**
-   * Leaves the gradients where the optimizer finds them, but for those of lazy tables' rows, which it returns.
+   * Leaves the gradients where the optimizer finds them, but for those of lazy tables' rows, which it returns. The loss is to
+   * be read once, and may be read after later steps: a graphics card is not waited for until then.
    * @param extra inputs of a model's own loss
    */
-  run(batch: Batch, at: Randomness, extra?: Feeds): Promise<{ loss: number; rows: RowGradients[] }>;
-  close(): Promise<void>;
+  abstract start(batch: Batch, at: Randomness, extra?: Feeds): Promise<Started>;
+
+  /** The same, with the loss. */
+  async run(batch: Batch, at: Randomness, extra?: Feeds): Promise<{ loss: number; rows: RowGradients[] }> {
+    const { loss, rows } = await this.start(batch, at, extra);
+    return { loss: await loss(), rows };
+  }
+
+  abstract close(): Promise<void>;
+}
+
+export interface Started {
+  loss(): Promise<number>;
+  rows: RowGradients[];
+}
+
+/** A loss that is read later; results in host memory are, before the next step writes over them. */
+function lossOf({ loss }: Record<string, HostTensor>): () => Promise<number> {
+  const { read } = loss;
+  if (read) return async () => (await read())[0];
+  const [value] = loss.data;
+  return async () => value;
 }
 
 export interface StepOptions {
@@ -81,18 +102,23 @@ export function trainingStep(
 }
 
 /** Everything in one graph. */
-class WholeStep implements TrainingStep {
+class WholeStep extends TrainingStep {
   readonly #gradients: Compiled;
   readonly #text: TextTable;
 
   constructor({ model, dataset, text, parameters, device }: StepOptions) {
+    super();
     this.#text = text;
-    this.#gradients = compileGradients(trainingLoss(model, dataset.itemCount), { parameters, device });
+    this.#gradients = compileGradients(trainingLoss(model, dataset.itemCount), {
+      parameters,
+      device,
+      readLater: true,
+    });
   }
 
-  async run(batch: Batch, at: Randomness, extra: Feeds = {}) {
-    const { loss } = await this.#gradients({ ...feedsOf(batch, this.#text), ...extra }, at);
-    return { loss: loss.data[0], rows: [] };
+  async start(batch: Batch, at: Randomness, extra: Feeds = {}) {
+    const results = await this.#gradients({ ...feedsOf(batch, this.#text), ...extra }, at);
+    return { loss: lossOf(results), rows: [] };
   }
 
   close(): Promise<void> {
@@ -101,26 +127,27 @@ class WholeStep implements TrainingStep {
 }
 
 /** Everything in one graph for every part of the batch, the parts side by side. */
-class PartsStep implements TrainingStep {
+class PartsStep extends TrainingStep {
   readonly #gradients: Sharded;
   readonly #text: TextTable;
   readonly #parts: number;
 
   constructor({ model, dataset, text, parameters, device }: StepOptions, parts: number) {
+    super();
     this.#text = text;
     this.#parts = parts;
     const loss = trainingLoss(model, dataset.itemCount);
     this.#gradients = compileShards(loss, parts, { parameters, threads: device.threads });
   }
 
-  async run(batch: Batch, at: Randomness) {
+  async start(batch: Batch, at: Randomness) {
     // A batch of fewer rows than parts is left whole.
     const parts = partsOf(batch, Math.min(this.#parts, batch.rows));
     const loss = await this.#gradients(
       parts.map((part) => feedsOf(part, this.#text)),
       at,
     );
-    return { loss, rows: [] };
+    return { loss: async () => loss, rows: [] };
   }
 
   close(): Promise<void> {
@@ -129,12 +156,13 @@ class PartsStep implements TrainingStep {
 }
 
 /** The items' side in chunks, before and after the loss: memory does not grow with the catalogue's inner layers. */
-class TowerStep implements TrainingStep {
+class TowerStep extends TrainingStep {
   readonly #tower: ItemTower;
   readonly #gradients: Compiled;
   readonly #text: TextTable;
 
   constructor({ model, dataset, parameters, device }: StepOptions, text: HostTensor, chunkItems?: number) {
+    super();
     this.#text = text;
     this.#tower = new ItemTower(model, text, { training: true }, { parameters, device }, chunkItems);
     this.#gradients = compileGradients(trainingLoss(model, dataset.itemCount), {
@@ -144,7 +172,7 @@ class TowerStep implements TrainingStep {
     });
   }
 
-  async run(batch: Batch, at: Randomness) {
+  async start(batch: Batch, at: Randomness) {
     await this.#tower.forward(at);
     const { table, candidates } = this.#tower as Required<ItemTower>;
     // The parts of the step are numbered: the tower's chunks first.
@@ -153,7 +181,7 @@ class TowerStep implements TrainingStep {
       { ...at, part: this.#tower.parts },
     );
     const gradient = (name: string) => results[gradientOf(name)].data as Float32Array;
-    const loss = results.loss.data[0];
+    const loss = lossOf(results);
     await this.#tower.backward(gradient('table'), gradient('candidates'), at);
     return { loss, rows: [] };
   }
@@ -165,7 +193,7 @@ class TowerStep implements TrainingStep {
 }
 
 /** Only the items that a batch is about: those of its histories, its targets, and the negatives that were drawn. */
-class SampledStep implements TrainingStep {
+class SampledStep extends TrainingStep {
   readonly #gradients: Compiled;
   readonly #text: TextTable;
   readonly #sampler: NegativeSampler;
@@ -175,6 +203,7 @@ class SampledStep implements TrainingStep {
   readonly #resident: boolean;
 
   constructor({ model, dataset, text, parameters, device, loss, seed }: StepOptions) {
+    super();
     this.#text = text;
     this.#sampler = new NegativeSampler(loss, targetCounts(dataset.train, dataset.itemCount), seed);
     this.#list = new ItemList(dataset.itemCount);
@@ -190,6 +219,7 @@ class SampledStep implements TrainingStep {
         device,
         inputs: this.#resident ? [] : this.#tables.map(rowsOf),
         sessions: SAMPLED_SESSIONS,
+        readLater: true,
       },
     );
   }
@@ -208,7 +238,7 @@ class SampledStep implements TrainingStep {
     };
   }
 
-  async run(batch: Batch, at: Randomness) {
+  async start(batch: Batch, at: Randomness) {
     const drawn = this.#sampler.draw(at.step, batch.target, batch.targetCount);
     const { ids, places } = this.#list.gather([batch.history, batch.target, drawn.ids]);
     const [history, target, negatives] = places;
@@ -223,8 +253,8 @@ class SampledStep implements TrainingStep {
       offsets: { dtype: 'float32', shape: [negatives.length], data: drawn.offsets },
     };
     if (this.#resident) {
-      const { loss } = await this.#gradients(feeds, at);
-      return { loss: loss.data[0], rows: this.#tables.map(({ name }) => ({ name, ids: listed })) };
+      const results = await this.#gradients(feeds, at);
+      return { loss: lossOf(results), rows: this.#tables.map(({ name }) => ({ name, ids: listed })) };
     }
     for (const table of this.#tables) {
       const { shape, values } = table;
@@ -236,7 +266,7 @@ class SampledStep implements TrainingStep {
       ids,
       gradient: results[gradientOf(rowsOf(table))].data as Float32Array,
     }));
-    return { loss: results.loss.data[0], rows };
+    return { loss: lossOf(results), rows };
   }
 
   close(): Promise<void> {

@@ -20,7 +20,10 @@ import type { Metrics } from '../evaluation/metrics.ts';
 import type { Recommender } from '../models/index.ts';
 import type { EpochRecord, TrainingState } from './checkpoint.ts';
 import { augmentedFeeds, type TextTable } from './objective.ts';
-import { type TrainingStep, trainingStep } from './step.ts';
+import { type Started, type TrainingStep, trainingStep } from './step.ts';
+
+/** How many steps a device that computes by itself may be ahead of what is known of their losses. */
+const AHEAD = 16;
 
 /** What a training works on. */
 export interface TrainerOptions {
@@ -63,10 +66,14 @@ export class Trainer {
   readonly #options: TrainerOptions;
   readonly #batches: Batches;
   readonly #step: TrainingStep;
+  /** Losses of steps that a device may still be at. */
+  readonly #unread: { loss: Started['loss']; targets: number; step: number }[] = [];
+  readonly #ahead: boolean;
 
   constructor(options: TrainerOptions) {
     const { model, parameters, dataset, settings } = options;
     this.#options = options;
+    this.#ahead = options.device.resident ?? false;
     if (!dataset.train.target.length)
       throw new UserError('there are no rows to train on: the training split of the dataset is empty');
     // A loss of the model's own compares one history a row with another view of it.
@@ -131,20 +138,31 @@ export class Trainer {
     while (state.batch < plan.count) {
       const batch = plan.batch(state.batch);
       const step = optimizer.steps + 1;
-      const { loss, rows } = await this.#step.run(batch, { seed, step }, this.#augment(batch, step));
-      this.#checkLoss(loss);
+      const { loss, rows } = await this.#step.start(batch, { seed, step }, this.#augment(batch, step));
+      this.#unread.push({ loss, targets: batch.targetCount, step: state.batch + 1 });
+      if (!this.#ahead || this.#unread.length === AHEAD) await this.settle();
       await optimizer.step(rows);
       state.optimizerSteps = optimizer.steps;
       state.batch++;
-      state.lossSum += loss * batch.targetCount;
-      state.lossTargets += batch.targetCount;
       const now = performance.now();
       state.seconds += (now - started) / 1000;
       started = now;
       if (state.batch < plan.count) await hooks.onCheckpoint(state, false);
       progress.advance(state.batch, plan.count);
     }
+    await this.settle();
+    state.seconds += (performance.now() - started) / 1000;
     progress.end();
+  }
+
+  /** Reads the losses that are still on the device: `state` is whole then. */
+  async settle(): Promise<void> {
+    for (const { loss, targets, step } of this.#unread.splice(0, Infinity)) {
+      const value = await loss();
+      this.#checkLoss(value, step);
+      this.state.lossSum += value * targets;
+      this.state.lossTargets += targets;
+    }
   }
 
   /** The other view of a batch for a model's own loss: with items dropped, or with words of all texts. */
@@ -156,11 +174,10 @@ export class Trainer {
     return augmentedFeeds(batch, dropItems(batch, rate, seed, step), words ? droppedText : undefined);
   }
 
-  #checkLoss(loss: number): void {
+  #checkLoss(loss: number, step: number): void {
     if (Number.isFinite(loss)) return;
-    const { epoch, batch } = this.state;
     throw new UserError(
-      `training diverged: the loss is ${loss} at epoch ${epoch}, step ${batch + 1}; lower train.learningRate ` +
+      `training diverged: the loss is ${loss} at epoch ${this.state.epoch}, step ${step}; lower train.learningRate ` +
         `(now ${this.optimizer.learningRate}), or set train.clipNorm, e.g. --set train.clipNorm=1`,
     );
   }

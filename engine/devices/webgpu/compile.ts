@@ -93,9 +93,8 @@ class ResidentSession {
       if (!graph.outputs.has(gradientOf(input))) zeros[gradientOf(input)] = { ...spec, data: allocate(spec) };
     }
     graph.finish();
-    const resident = [...graph.outputs.keys()].filter((name) =>
-      groups.some((group) => newGradient(group) === name),
-    );
+    const stays = new Set([...groups.map(newGradient), ...(differentiation?.readLater ? ['loss'] : [])]);
+    const resident = [...graph.outputs.keys()].filter((name) => stays.has(name));
     const session = await createGpuSession(encodeOnnx(graph), { resident, strict: context.strict });
     return new ResidentSession(session, graph, random, zeros, context);
   }
@@ -120,8 +119,12 @@ class ResidentSession {
     for (const group of this.#written) resident.replace(group, 'gradient', outputs[newGradient(group)]);
     const results: Record<string, HostTensor> = { ...this.#zeros };
     for (const [name, { dtype, shape }] of this.#graph.outputs) {
-      if (!this.#written.some((group) => newGradient(group) === name))
-        results[name] = { dtype, shape, data: await download(outputs[name]) };
+      if (this.#written.some((group) => newGradient(group) === name)) continue;
+      const tensor = outputs[name];
+      results[name] =
+        tensor.location === 'gpu-buffer'
+          ? { dtype, shape, data: new Float32Array(), read: () => readOnce(tensor) }
+          : { dtype, shape, data: await download(tensor) };
     }
     return results;
   }
@@ -129,6 +132,12 @@ class ResidentSession {
   release(): Promise<void> {
     return this.#session.release();
   }
+}
+
+async function readOnce(tensor: GpuTensor): Promise<HostTensor['data']> {
+  const data = await download(tensor);
+  tensor.dispose();
+  return data;
 }
 
 /** Factor of gradients that are added to. */

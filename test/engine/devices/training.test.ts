@@ -93,6 +93,7 @@ if (webgpu) {
         onEpoch: async () => {},
         async onCheckpoint(state) {
           if (state.optimizerSteps !== 2) return;
+          await first.trainer.settle();
           await saveCheckpoint(path, first.built.parameters, state);
           throw new Error('killed');
         },
