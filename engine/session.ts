@@ -37,11 +37,19 @@ export function modelOf(graph: Graph): Model {
   return { onnx: encodeOnnx(graph), randomInputs: graph.randomInputs, arena: keepsMemory(bytes) };
 }
 
+/** Which of onnxruntime's kernels run a graph; what a provider lacks runs on the processor. */
+export type Provider = 'cpu' | 'cuda';
+
 /** A session of onnxruntime's own, for graphs whose outputs have shapes that only a run tells. */
-export async function createSession(onnx: Uint8Array, arena: boolean, threads: number) {
+export async function createSession(
+  onnx: Uint8Array,
+  arena: boolean,
+  threads: number,
+  provider: Provider = 'cpu',
+) {
   const ort = await import('onnxruntime-node');
   return ort.InferenceSession.create(onnx, {
-    executionProviders: ['cpu'],
+    executionProviders: [provider],
     graphOptimizationLevel: 'all',
     // Every session has an arena of its own, as large as its largest run: dozens of large graphs would add up.
     enableCpuMemArena: arena,
@@ -60,9 +68,10 @@ export async function createSession(onnx: Uint8Array, arena: boolean, threads: n
 export async function openSession(
   { onnx, randomInputs, arena }: Model,
   threads: number,
+  provider?: Provider,
 ): Promise<Executable> {
   const ort = await import('onnxruntime-node');
-  const session = await createSession(onnx, arena, threads);
+  const session = await createSession(onnx, arena, threads, provider);
   const random = new RandomBuffers(randomInputs);
   // Most inputs and results lie in the same memory at every run.
   const tensors = new Map<string, InstanceType<typeof ort.Tensor>>();

@@ -1,6 +1,7 @@
 import { unknownName } from '../../common/errors.ts';
 import type { Device, DeviceKind, DeviceOptions, Probe } from './contract.ts';
 import { cpuDevice } from './cpu.ts';
+import { openCuda, probeCuda } from './cuda.ts';
 import { probeTensorflow, tensorflowDevice } from './tensorflow/index.ts';
 import { openWebgpu, probeWebgpu } from './webgpu/index.ts';
 
@@ -10,6 +11,7 @@ const DEVICES: Record<string, DeviceKind> = {
     probe: async () => ({ works: true, why: "onnxruntime's kernels for the processor" }),
   },
   webgpu: { open: openWebgpu, probe: probeWebgpu },
+  cuda: { open: openCuda, probe: probeCuda },
   tensorflow: { open: tensorflowDevice, probe: probeTensorflow },
 };
 
