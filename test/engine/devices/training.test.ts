@@ -103,8 +103,11 @@ if (webgpu) {
     const state = await loadCheckpoint(path, second.built.parameters, second.trainer.optimizer);
     Object.assign(second.trainer.state, state);
     const actual = await runWith(second.trainer, () => 0.5);
-    const losses = (outcome: typeof expected) => outcome.records.map(({ loss }) => loss);
-    assert.equal(losses(actual), losses(expected));
+    // Additions into one row come in any order: runs differ by rounding.
+    assert.is(actual.records.length, 2);
+    actual.records.forEach(({ loss }, i) => {
+      assert.ok(Math.abs(loss / expected.records[i].loss - 1) < 1e-6, `epoch ${i + 1}: a loss of ${loss}`);
+    });
     await rm(folder, { recursive: true });
   });
 }
