@@ -49,14 +49,16 @@ for (const [model, peer] of Object.entries(recbole)) {
 }
 
 real('unisrec learns from the ready-made vectors of ml100k-r5h5', 'ml100k-r5h5', async (path, runs) => {
-  const { test, baselines } = await run('unisrec', path, runs, ['train.batchSize=512', 'train.epochs=5']);
+  const { test, baselines } = await run('unisrec', path, runs, ['train.batchSize=512', 'train.epochs=2']);
   assert.ok(test['ndcg@10'] > baselines.popularity.test['ndcg@10']);
 });
 
 for (const model of ['gru4rec', 'sasrec', 'sasrec-text', 'unisrec']) {
   for (const split of ['leave-last-out', 'timestamp']) {
     real(`${model} on All_Beauty 5-core, ${split}`, 'amazon2023-all-beauty-5core', async (path, runs) => {
-      const set = ['train.batchSize=128', 'train.epochs=15', `data.split=${split}`];
+      // Few rows are before the paper's times: that they are trained on at all is what is looked at there.
+      const epochs = split === 'timestamp' ? 3 : 15;
+      const set = ['train.batchSize=128', `train.epochs=${epochs}`, `data.split=${split}`];
       const { valid, baselines, rows } = await run(model, path, runs, set);
       assert.ok(rows.test > 0 && rows.valid > 0);
       if (split === 'leave-last-out') assert.ok(valid['ndcg@10'] > baselines.popularity.test['ndcg@10']);
@@ -64,9 +66,9 @@ for (const model of ['gru4rec', 'sasrec', 'sasrec-text', 'unisrec']) {
   }
 }
 
-real('sasrec on amazon2014-beauty, four epochs', 'amazon2014-beauty', async (path, runs) => {
+real('sasrec on amazon2014-beauty, two epochs', 'amazon2014-beauty', async (path, runs) => {
   const { items, rows, test, baselines } = await run('sasrec', path, runs, [
-    'train.epochs=4',
+    'train.epochs=2',
     'train.batchSize=512',
   ]);
   assert.is(items, 12086);
