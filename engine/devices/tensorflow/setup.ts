@@ -1,13 +1,13 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
-import { mkdir, mkdtemp, rename, rm } from 'node:fs/promises';
+import { mkdtemp, rename, rm } from 'node:fs/promises';
 import { createRequire } from 'node:module';
-import { basename, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import { UserError } from '../../../common/errors.ts';
-import { writeFileAtomic } from '../../../common/files.ts';
+import { ensureWritableFolder, writeFileAtomic } from '../../../common/files.ts';
 import {
   bindingFile,
   packageFolder,
@@ -18,7 +18,7 @@ import {
   setupFolder,
 } from './binding.ts';
 
-export const flavours = { cpu: 'tensorflow-cpu', gpu: 'tensorflow[and-cuda]' } as const;
+const flavours = { cpu: 'tensorflow-cpu', gpu: 'tensorflow[and-cuda]' } as const;
 
 export interface SetupOptions {
   /** A Python that has TensorFlow, or that makes the environment to install it in. */
@@ -32,7 +32,8 @@ export interface SetupOptions {
 }
 
 const LIBRARIES = ['libtensorflow_cc.so.2', 'libtensorflow_framework.so.2'];
-const ownEnvironment = () => join(setupFolder(), 'venv');
+/** An environment for each flavour: pip cannot have both in one. */
+const ownEnvironment = (flavour: string) => join(setupFolder(), `venv-${flavour}`);
 const pythonOf = (environment: string) => join(environment, 'bin', 'python');
 
 /**
@@ -43,13 +44,13 @@ export async function makeBinding(options: SetupOptions): Promise<Setup> {
   if (process.platform !== 'linux')
     throw new UserError(`${SETUP} works on Linux only; this is ${process.platform}`);
   const { install, note } = options;
-  const python = install ? await installTensorflow(options, flavours[install]) : await choosePython(options);
+  const python = install ? await installTensorflow(options, install) : choosePython(options);
   const { version, folder } = await findTensorflow(python, options);
   note(`TensorFlow ${version} in ${folder}`);
   const setup = { tensorflow: version, library: folder, python };
   const compiler = await findCompiler();
   note(`compiling tfjs-node's binding with ${compiler}`);
-  await mkdir(setupFolder(), { recursive: true });
+  await ensureWritableFolder(setupFolder());
   const temporary = await mkdtemp(join(setupFolder(), 'build-'));
   try {
     await compile(compiler, folder, temporary, options);
@@ -67,19 +68,24 @@ export async function makeBinding(options: SetupOptions): Promise<Setup> {
 /** Takes back what `makeBinding` made. */
 export const removeBinding = (): Promise<void> => rm(setupFile(), { force: true });
 
-async function choosePython({ python }: SetupOptions): Promise<string> {
+function choosePython({ python }: SetupOptions): string {
   if (python !== undefined) return python;
-  const own = pythonOf(ownEnvironment());
-  return existsSync(own) ? own : 'python3';
+  const own = ['gpu', 'cpu'].map((flavour) => pythonOf(ownEnvironment(flavour)));
+  return own.find(existsSync) ?? 'python3';
 }
 
 /** Makes an environment in the cache folder and installs TensorFlow into it with pip, as pip is configured. @returns its Python */
-async function installTensorflow({ python = 'python3', note, check }: SetupOptions, packageName: string) {
-  const environment = ownEnvironment();
+async function installTensorflow(
+  { python = 'python3', note, check }: SetupOptions,
+  flavour: keyof typeof flavours,
+): Promise<string> {
+  const environment = ownEnvironment(flavour);
   const own = pythonOf(environment);
-  if (!existsSync(own)) {
+  const packageName = flavours[flavour];
+  // pip comes last.
+  if (!existsSync(join(dirname(own), 'pip'))) {
     note(`making a Python environment in ${environment}`);
-    await mkdir(setupFolder(), { recursive: true });
+    await ensureWritableFolder(setupFolder());
     const made = await run(python, ['-m', 'venv', environment], check);
     if (made.code !== 0)
       throw new UserError(
@@ -188,7 +194,7 @@ interface Outcome {
   stderr: string;
 }
 
-/** Runs a program to its end, or until the user asks to stop. @throws UserError where there is no such program */
+/** Runs a program to its end, or until the user asks to stop. @throws UserError where it cannot be run */
 async function run(program: string, args: readonly string[], check?: () => void): Promise<Outcome> {
   const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'] });
   const ended = once(child, 'close') as Promise<[code: number | null]>;
@@ -200,9 +206,10 @@ async function run(program: string, args: readonly string[], check?: () => void)
     const [stdout, stderr] = await outputs;
     return { code: code ?? 1, stdout, stderr };
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+    const { code, syscall } = error as NodeJS.ErrnoException;
+    if (!syscall?.startsWith('spawn')) throw error;
     throw new UserError(
-      `'${program}' is not to be found; install it, or name a Python that is there: ${SETUP} --python PATH`,
+      `'${program}' cannot be run (${code}); install it, or name a Python that can: ${SETUP} --python PATH`,
     );
   } finally {
     clearInterval(watch);

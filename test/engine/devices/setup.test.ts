@@ -54,7 +54,11 @@ if (!hasCompiler) console.log('skipped: there is no g++');
 
 test('no Python', async ({ folder }) => {
   const python = join(folder, 'nowhere');
-  assert.match(await failure({ python }), /nowhere' is not to be found.*rec setup tensorflow --python PATH/);
+  assert.match(await failure({ python: folder }), /cannot be run \(EACCES\)/);
+  assert.match(
+    await failure({ python }),
+    /nowhere' cannot be run \(ENOENT\).*rec setup tensorflow --python PATH/,
+  );
 });
 
 test('a Python that fails', async ({ folder }) => {
@@ -97,15 +101,21 @@ if (hasCompiler)
   });
 
 test('pip that finds no wheel', async ({ folder }) => {
-  // An environment that is there already, as after an interrupted installation.
-  const own = join(folder, 'cache', 'tensorflow', 'venv', 'bin');
-  mkdirSync(own, { recursive: true });
-  fakePython(own, 'echo "ERROR: No matching distribution found for $5" >&2; exit 1');
+  for (const flavour of ['cpu', 'gpu']) {
+    // An environment that is there already, as after an interrupted installation.
+    const own = join(folder, 'cache', 'tensorflow', `venv-${flavour}`, 'bin');
+    mkdirSync(own, { recursive: true });
+    writeFileSync(join(own, 'pip'), '');
+    fakePython(
+      own,
+      'for last; do :; done; echo "ERROR: No matching distribution found for $last" >&2; exit 1',
+    );
+  }
   assert.match(
     await failure({ install: 'cpu' }),
-    /pip could not install tensorflow-cpu: ERROR: No matching.*PIP_INDEX_URL.*--python PATH/,
+    /pip could not install tensorflow-cpu: ERROR: No matching.* tensorflow-cpu;.*PIP_INDEX_URL.*--python PATH/,
   );
-  assert.match(await failure({ install: 'gpu' }), /tensorflow\[and-cuda\]/);
+  assert.match(await failure({ install: 'gpu' }), /No matching.* tensorflow\[and-cuda\];/);
 });
 
 test('a Python that cannot make an environment', async ({ folder }) => {
