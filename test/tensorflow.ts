@@ -1,10 +1,10 @@
 import { spawnSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { type Device, makeBinding, openDevice } from '../engine/index.ts';
 
 /** Where the binding for tests stays: compiling it takes ten seconds. */
-export const bindingCache = fileURLToPath(new URL('../node_modules/.cache/rec-test', import.meta.url));
+const bindingCache = fileURLToPath(new URL('../node_modules/.cache/rec-test', import.meta.url));
 
 /** The Python of `$REC_PYTHON`, else python3, where it has TensorFlow and there is a compiler; else undefined, and the skipping is said. */
 export function pythonWithTensorflow(): string | undefined {
@@ -31,7 +31,8 @@ export async function withBinding<T>(python: string, run: () => T | Promise<T>):
 
 function isMade(python: string): boolean {
   try {
-    return JSON.parse(readFileSync(`${bindingCache}/tensorflow/setup.json`, 'utf8')).python === python;
+    const setup = JSON.parse(readFileSync(`${bindingCache}/tensorflow/setup.json`, 'utf8'));
+    return setup.python === python && existsSync(setup.binding);
   } catch {
     return false;
   }

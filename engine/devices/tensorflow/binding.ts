@@ -23,6 +23,8 @@ export interface Setup {
   /** Folder of its libraries and headers. */
   library: string;
   python: string;
+  /** Folder of what was compiled. */
+  binding: string;
 }
 
 /** A native binding that may be loaded. */
@@ -38,6 +40,7 @@ export interface Tensorflow {
   gpu: boolean;
 }
 
+/** What `rec setup tensorflow` makes is here. */
 export const setupFolder = (): string => cacheFolder('tensorflow');
 export const setupFile = (): string => join(setupFolder(), 'setup.json');
 export const bindingFile = 'tfjs_binding.node';
@@ -67,7 +70,7 @@ export function packageFolder(): string {
 function findBinding(): FoundBinding | undefined {
   if (existsSync(setupFile())) {
     const setup = JSON.parse(readFileSync(setupFile(), 'utf8')) as Setup;
-    return { path: join(setupFolder(), bindingFile), setup };
+    return { path: join(setup.binding, bindingFile), setup };
   }
   const libraries = packageFolders().map((folder) => join(folder, 'lib'));
   const built = libraries
@@ -126,8 +129,8 @@ function loadForGood(path: string): unknown {
 }
 
 /** TensorFlow's library announces itself on the process's standard error as it is loaded, whatever it is told. */
-function loadQuietly({ library }: Setup): void {
-  const { load } = require(join(setupFolder(), quietFile)) as { load(path: string): string };
+function loadQuietly({ library, binding }: Setup): void {
+  const { load } = require(join(binding, quietFile)) as { load(path: string): string };
   const said = load(join(library, 'libtensorflow_framework.so.2'));
   // What others wrote meanwhile is theirs.
   const others = said

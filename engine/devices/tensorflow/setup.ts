@@ -1,13 +1,13 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
-import { mkdtemp, rename, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, rename, rm } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { basename, dirname, join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import { UserError } from '../../../common/errors.ts';
-import { ensureWritableFolder, writeFileAtomic } from '../../../common/files.ts';
+import { ensureWritableFolder, hashJson, writeFileAtomic } from '../../../common/files.ts';
 import {
   bindingFile,
   packageFolder,
@@ -47,21 +47,21 @@ export async function makeBinding(options: SetupOptions): Promise<Setup> {
   const python = install ? await installTensorflow(options, install) : choosePython(options);
   const { version, folder } = await findTensorflow(python, options);
   note(`TensorFlow ${version} in ${folder}`);
-  const setup = { tensorflow: version, library: folder, python };
   const compiler = await findCompiler();
   note(`compiling tfjs-node's binding with ${compiler}`);
   await ensureWritableFolder(setupFolder());
+  // A folder for each TensorFlow, so that another process may go on with what it has.
+  const binding = join(setupFolder(), `binding-${hashJson({ version, folder }).slice(0, 8)}`);
   const temporary = await mkdtemp(join(setupFolder(), 'build-'));
   try {
     await compile(compiler, folder, temporary, options);
-    // Without this file nothing is there.
-    await rm(setupFile(), { force: true });
-    for (const name of [bindingFile, quietFile])
-      await rename(join(temporary, name), join(setupFolder(), name));
-    await writeFileAtomic(setupFile(), `${JSON.stringify(setup, null, 2)}\n`);
+    await mkdir(binding, { recursive: true });
+    for (const name of [bindingFile, quietFile]) await rename(join(temporary, name), join(binding, name));
   } finally {
     await rm(temporary, { recursive: true, force: true });
   }
+  const setup = { tensorflow: version, library: folder, python, binding };
+  await writeFileAtomic(setupFile(), `${JSON.stringify(setup, null, 2)}\n`);
   return setup;
 }
 
