@@ -12,15 +12,19 @@ import { examineMachine } from '../../doctor/machine.ts';
 import { chooseDevice } from '../../training/choose-device.ts';
 import { run } from './rec.ts';
 
-const test = suite<{ folder: string; environment: NodeJS.ProcessEnv }>('doctor');
+const test = suite<{ folder: string }>('doctor');
+const KEYS = ['REC_CACHE', 'HF_HUB_OFFLINE', 'HF_ENDPOINT'];
+const before = KEYS.map((key) => process.env[key]);
 
 test.before((context) => {
   context.folder = mkdtempSync(join(tmpdir(), 'rec-doctor-'));
-  context.environment = { ...process.env };
   Object.assign(process.env, { REC_CACHE: join(context.folder, 'cache'), HF_HUB_OFFLINE: '' });
 });
-test.after(({ folder, environment }) => {
-  process.env = environment;
+test.after(({ folder }) => {
+  KEYS.forEach((key, i) => {
+    if (before[i] === undefined) delete process.env[key];
+    else process.env[key] = before[i];
+  });
   rmSync(folder, { recursive: true });
 });
 
