@@ -3,7 +3,7 @@ import { messageOf } from '../common/errors.ts';
 import { Progress } from '../common/progress.ts';
 import { dataSettings, loadDataset, resolveSource } from '../data/index.ts';
 import { encoders, type TextEncoder } from '../encoders/index.ts';
-import { type Device, openDevice } from '../engine/index.ts';
+import { type Device, openDevice, probeDevice } from '../engine/index.ts';
 import { type Opened, shapeNamed, type Turn } from './devices.ts';
 import { syntheticBatch } from './step-shapes.ts';
 import { BATCHES, OwnSide } from './step-sides.ts';
@@ -13,6 +13,12 @@ const [name, threads] = process.argv.slice(2);
 const progress = new Progress();
 const say = (answer: object) => process.stdout.write(`${JSON.stringify(answer)}\n`);
 
+const { why, card } = await probeDevice(name);
+if (name === 'webgpu' && !card) {
+  // A software driver takes minutes for a step.
+  say({ error: why } satisfies Opened);
+  process.exit(0);
+}
 const device = await openDevice(name, { threads: Number(threads) }).catch((error) => {
   say({ error: messageOf(error) } satisfies Opened);
   process.exit(0);

@@ -4,8 +4,9 @@ import {
   compileGradients,
   type Device,
   type HostTensor,
-  Optimizer,
+  openOptimizer,
   Parameters,
+  type Stepper,
 } from '../engine/index.ts';
 import { models } from '../models/index.ts';
 import { feedsOf, type TextTable, trainingLoss } from '../training/objective.ts';
@@ -34,7 +35,7 @@ export class OwnSide implements Side {
   readonly parameters = new Parameters({ seed: 1 });
   readonly #batches: readonly Batch[];
   readonly #step: Compiled;
-  readonly #optimizer: Optimizer;
+  readonly #optimizer: Stepper;
   readonly #texts: TextTable;
 
   constructor(shape: StepShape, batches: readonly Batch[], device: Device) {
@@ -46,7 +47,7 @@ export class OwnSide implements Side {
     const model = definition.build(definition.config.parse(settings), context);
     this.#batches = batches;
     this.#texts = syntheticTexts(shape);
-    this.#optimizer = new Optimizer(parameters, { type: 'adam', learningRate: LEARNING_RATE });
+    this.#optimizer = openOptimizer(parameters, { type: 'adam', learningRate: LEARNING_RATE }, device);
     this.#step = compileGradients(trainingLoss(model, items), { parameters, device });
   }
 
@@ -58,7 +59,7 @@ export class OwnSide implements Side {
       const started = performance.now();
       const feeds = feedsOf(this.#batches[step % this.#batches.length], this.#texts);
       const { loss } = await this.#step(feeds, { seed: 1, step: step + 1 });
-      this.#optimizer.step();
+      await this.#optimizer.step();
       block.ms.push(performance.now() - started);
       block.losses.push(loss.data[0]);
     }
