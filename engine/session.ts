@@ -53,7 +53,7 @@ export async function createSession(
     graphOptimizationLevel: 'all',
     // Every session has an arena of its own, as large as its largest run: dozens of large graphs would add up.
     enableCpuMemArena: arena,
-    // A plan of where all tensors of a run lie takes up to a third more memory than they do, and gains no time.
+    // A plan of where all tensors of a run lie takes up to half as much memory again, and gains no time.
     enableMemPattern: false,
     intraOpNumThreads: threads,
     interOpNumThreads: 1,
