@@ -1,4 +1,3 @@
-import { UserError } from '../common/errors.ts';
 import { compile, type Device, type HostTensor, type Parameters, tf } from '../engine/index.ts';
 import { type RobertaGraphOptions, robertaGraph } from './roberta-graph.ts';
 import { normaliseVectors, poolTokens, type RobertaConfig } from './roberta-model.ts';
@@ -80,15 +79,13 @@ async function graphModel(
   };
 }
 
-/** The function that training differentiates. @throws UserError for products in 8-bit integers, which it does not have */
+/** The function that training differentiates: in 32-bit floats. */
 async function eagerModel(
   weights: Parameters,
   model: RobertaConfig,
-  { pooling, normalize, quantisation }: Options,
+  { pooling, normalize }: Options,
   device: Device,
 ): Promise<Model> {
-  if (quantisation)
-    throw new UserError(`encoder.precision int8 is for the cpu device; device '${device.name}' has f32 only`);
   const encode = compile(
     (inputs) => {
       const ids = inputs.ids as tf.Tensor2D;

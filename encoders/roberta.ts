@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { UserError } from '../common/errors.ts';
 import { hashFile, hashJson } from '../common/files.ts';
-import { cpuDevice, type Parameters } from '../engine/index.ts';
+import { cpuDevice, type Device, type Parameters } from '../engine/index.ts';
 import { defineEncoder, type TextEncoder } from './contract.ts';
 import { exportRoberta, type FoundRoberta } from './export.ts';
 import { machineQuantisation } from './quantise.ts';
@@ -58,6 +58,15 @@ const config = z.strictObject({
  */
 const blockRows = shardRows;
 
+/** @throws UserError where the device does not have the precision */
+function checkPrecision(precision: 'f32' | 'f16' | 'int8', { name, eager, resident }: Device): void {
+  const others = eager ? [] : [resident ? 'f16' : 'int8'];
+  if (precision === 'f32' || others.includes(precision)) return;
+  const where = precision === 'int8' ? 'the cpu device' : 'graphics cards';
+  const has = others.length ? `f32 and ${others}` : 'f32 only';
+  throw new UserError(`encoder.precision ${precision} is for ${where}; device '${name}' has ${has}`);
+}
+
 /** The RoBERTa family (RoBERTa, SimCSE, BLaIR) from Hugging Face's files: last layer, CLS before the pooler. */
 export default defineEncoder({
   name: 'roberta',
@@ -70,11 +79,7 @@ export default defineEncoder({
     const { pooling, normalize } = settings;
     const batchTokens = settings.batchTokens * (context.device?.resident ? CARD_TOKENS : 1);
     const files = [join(source, 'config.json'), weights, ...tokenizerPaths(source)];
-    const { name = 'cpu', resident } = context.device ?? {};
-    if (quantisation && resident)
-      throw new UserError(`encoder.precision int8 is for the cpu device; device '${name}' has f32 and f16`);
-    if (half && !resident)
-      throw new UserError(`encoder.precision f16 is for graphics cards; device '${name}' has f32 and int8`);
+    checkPrecision(settings.precision, context.device ?? cpuDevice());
     const deciding = {
       pooling,
       normalize,

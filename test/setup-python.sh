@@ -1,6 +1,6 @@
 #!/bin/sh
 # Makes a Python environment with the libraries that tests compare with, TensorFlow among them, and prints its Python:
-#   REC_PYTHON=$(test/setup-python.sh /tmp/peers)
+#   REC_PYTHON=$(test/setup-python.sh FOLDER)
 # What pip cannot bring is left out: then the tests that want it say that they are skipped.
 folder=${1:?where the environment goes: a folder outside of the tree}
 python=${REC_PYTHON:-python3}

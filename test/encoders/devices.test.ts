@@ -1,42 +1,22 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { seeded } from '../../common/random.ts';
-import { createEncoder, createMissing, type Heads, headShapes } from '../../encoders/pretraining/heads.ts';
+import { createEncoder, createMissing, headShapes } from '../../encoders/pretraining/heads.ts';
 import { PretrainingStep } from '../../encoders/pretraining/step.ts';
 import { RobertaBatches } from '../../encoders/roberta-batches.ts';
 import { type RobertaConfig, robertaShapes } from '../../encoders/roberta-model.ts';
 import { cpuDevice, type Device, eagerDevice, normal, Parameters } from '../../engine/index.ts';
 import { difference } from '../models/support.ts';
 import { openTensorflow } from '../tensorflow.ts';
+import { heads, objective, small, texts, vocabulary } from './pretraining/support.ts';
 
 const cpu = cpuDevice({ threads: 1 });
 const tensorflow = await openTensorflow();
-const V = 60;
-const config: RobertaConfig = {
-  layers: 2,
-  heads: 2,
-  hiddenSize: 8,
-  innerSize: 16,
-  vocabSize: V,
-  maxPositions: 40,
-  tokenTypes: 1,
-  padId: 1,
-  epsilon: 1e-5,
-  hiddenDropout: 0.1,
-  attentionDropout: 0.1,
-};
-
-/** Texts of 4 to 35 tokens. */
-function texts(count: number, seed: number): number[][] {
-  const random = seeded('texts', seed);
-  const token = () => 4 + random.below(V - 5);
-  return Array.from({ length: count }, () => [0, ...Array.from({ length: 2 + random.below(32) }, token), 2]);
-}
+const config: RobertaConfig = { ...small, hiddenDropout: 0.1, attentionDropout: 0.1 };
 
 /** Losses and the gradients of one step, dropout and masks included. */
 async function pretrain(device: Device, rows: number) {
   const parameters = new Parameters({ seed: 3 });
-  const heads: Heads = { pooling: 'cls', pooler: 'tanh', lm: true };
   createEncoder(parameters, config);
   createMissing(parameters, headShapes(config, heads));
   for (const { values, name } of parameters.all()) {
@@ -47,8 +27,8 @@ async function pretrain(device: Device, rows: number) {
     parameters,
     config,
     heads,
-    objective: { contrastive: true, temperature: 0.05, mlmWeight: 0.1, mlmProbability: 0.15 },
-    vocabulary: { size: V, maskId: V - 1, special: new Set([0, 1, 2]) },
+    objective,
+    vocabulary,
     rows,
     device,
   });

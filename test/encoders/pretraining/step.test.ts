@@ -13,36 +13,10 @@ import { activationBytes, partsOf, rowsWithin } from '../../../encoders/pretrain
 import { maskParts, type Objective, PretrainingStep } from '../../../encoders/pretraining/step.ts';
 import { poolTokens, type RobertaConfig } from '../../../encoders/roberta-model.ts';
 import { cpuDevice, type Feeds, l2Normalize, Parameters, tf, withRandomness } from '../../../engine/index.ts';
+import { heads, objective, small, texts, vocabulary } from './support.ts';
 
 const test = suite('pretraining step');
 
-const V = 60;
-const small: RobertaConfig = {
-  layers: 2,
-  heads: 2,
-  hiddenSize: 8,
-  innerSize: 16,
-  vocabSize: V,
-  maxPositions: 40,
-  tokenTypes: 1,
-  padId: 1,
-  epsilon: 1e-5,
-  hiddenDropout: 0,
-  attentionDropout: 0,
-};
-const vocabulary = { size: V, maskId: V - 1, special: new Set([0, 1, 2]) };
-const objective: Objective = { contrastive: true, temperature: 0.05, mlmWeight: 0.1, mlmProbability: 0.15 };
-const heads: Heads = { pooling: 'cls', pooler: 'tanh', lm: true };
-
-/** Texts of 4 to 35 tokens. */
-const texts = (count: number, seed: number) => {
-  const random = seeded('texts', seed);
-  return Array.from({ length: count }, () => [
-    0,
-    ...Array.from({ length: 2 + random.below(32) }, () => 4 + random.below(V - 5)),
-    2,
-  ]);
-};
 const all = [...texts(11, 1), ...texts(11, 2)];
 const [reviews, metadata] = [all.slice(0, 11), all.slice(11)];
 
@@ -195,7 +169,7 @@ test('the losses are the textbook ones, computed by eager tfjs', async () => {
       const words = variable('embeddings.word_embeddings.weight') as tf.Tensor2D;
       const scores = tf.add(tf.matMul(hidden, words, false, true), variable('lm_head.bias'));
       const target = tf.tensor1d((inputs.target.data as Int32Array).slice(0, total), 'int32');
-      const right = tf.sum(tf.mul(tf.logSoftmax(scores), tf.oneHot(target, V)), 1);
+      const right = tf.sum(tf.mul(tf.logSoftmax(scores), tf.oneHot(target, small.vocabSize)), 1);
       return [-tf.mean(own).dataSync()[0], -tf.mean(right).dataSync()[0]];
     }),
   );

@@ -1,36 +1,28 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { seeded } from '../../../common/random.ts';
-import { createEncoder, createMissing, type Heads, headShapes } from '../../../encoders/pretraining/heads.ts';
-import { type Objective, PretrainingStep } from '../../../encoders/pretraining/step.ts';
+import { createEncoder, createMissing, headShapes } from '../../../encoders/pretraining/heads.ts';
+import { PretrainingStep } from '../../../encoders/pretraining/step.ts';
 import { RobertaBatches } from '../../../encoders/roberta-batches.ts';
 import type { RobertaConfig } from '../../../encoders/roberta-model.ts';
 import { cpuDevice, type Device, openOptimizer, Parameters } from '../../../engine/index.ts';
+import { heads, objective, small, vocabulary } from '../../encoders/pretraining/support.ts';
 import { webgpuHere } from './support.ts';
 
-const V = 60;
 const config: RobertaConfig = {
-  layers: 2,
-  heads: 2,
+  ...small,
   hiddenSize: 32,
   innerSize: 64,
-  vocabSize: V,
   maxPositions: 140,
-  tokenTypes: 1,
-  padId: 1,
-  epsilon: 1e-5,
   hiddenDropout: 0.1,
   attentionDropout: 0.1,
 };
-const vocabulary = { size: V, maskId: V - 1, special: new Set([0, 1, 2]) };
-const objective: Objective = { contrastive: true, temperature: 0.05, mlmWeight: 0.1, mlmProbability: 0.15 };
-const heads: Heads = { pooling: 'cls', pooler: 'tanh', lm: true };
 const webgpu = await webgpuHere();
 const cpu = cpuDevice({ threads: 1 });
 
 function text(length: number, seed: number): number[] {
   const random = seeded('text', seed);
-  return [0, ...Array.from({ length: length - 2 }, () => 4 + random.below(V - 5)), 2];
+  return [0, ...Array.from({ length: length - 2 }, () => 4 + random.below(config.vocabSize - 5)), 2];
 }
 
 /** A model whose attention tells tokens apart. */
