@@ -3,13 +3,14 @@ import { messageOf } from '../common/errors.ts';
 import { Progress } from '../common/progress.ts';
 import { dataSettings, loadDataset, resolveSource } from '../data/index.ts';
 import { encoders, type TextEncoder } from '../encoders/index.ts';
-import { type Device, openDevice, probeDevice } from '../engine/index.ts';
+import { type Device, type DeviceOptions, openDevice, probeDevice } from '../engine/index.ts';
 import { type Opened, shapeNamed, type Turn } from './devices.ts';
 import { syntheticBatch } from './step-shapes.ts';
 import { BATCHES, OwnSide } from './step-sides.ts';
 
-/** Takes training steps and embeds texts on one device, as it is asked; argv is the device and its threads. */
-const [name, threads] = process.argv.slice(2);
+/** Takes training steps and embeds texts on one device, as it is asked; argv is the device and its options. */
+const [name, given] = process.argv.slice(2);
+const options = JSON.parse(given) as DeviceOptions;
 const progress = new Progress();
 const say = (answer: object) => process.stdout.write(`${JSON.stringify(answer)}\n`);
 
@@ -19,7 +20,7 @@ if (name === 'webgpu' && !card) {
   say({ error: why } satisfies Opened);
   process.exit(0);
 }
-const device = await openDevice(name, { threads: Number(threads) }).catch((error) => {
+const device = await openDevice(name, options).catch((error) => {
   say({ error: messageOf(error) } satisfies Opened);
   process.exit(0);
 });
@@ -48,7 +49,7 @@ function sideOf(shapeName: string, device: Device): OwnSide {
 async function encode(count: number, device: Device): Promise<{ seconds: number }> {
   const family = encoders.get('roberta');
   const settings = family.config.parse({ model: 'rec/blair-mini', pooling: 'mean', normalize: 'l2' });
-  encoder ??= await family.open(settings, { seed: 1, threads: Number(threads), progress, device });
+  encoder ??= await family.open(settings, { seed: 1, threads: options.threads ?? 0, progress, device });
   const demo = () => loadDataset(resolveSource('demo'), dataSettings.parse({}), { progress, seed: 1 });
   if (!texts.length)
     texts = [...(await demo()).itemTexts!.slice(0, count)].sort((a, b) => b.length - a.length);

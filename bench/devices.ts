@@ -13,7 +13,7 @@ const TURNS = 3;
 const STEPS = 6;
 const TEXTS = 500;
 /** One shape for every model, small enough for eager devices. */
-const shapes: StepShape[] = ['sasrec', 'gru4rec', 'sasrec-text', 'unisrec'].map((model) => {
+export const STEP_SHAPES: StepShape[] = ['sasrec', 'gru4rec', 'sasrec-text', 'unisrec'].map((model) => {
   const known = SHAPES.find((shape) => shape.model === model)!;
   return { ...known, batch: 64, length: 20, targets: 512 };
 });
@@ -93,7 +93,7 @@ async function openSide({ name, device, threads, environment }: Candidate): Prom
   const child = fileURLToPath(new URL('./devices-child.ts', import.meta.url));
   const process_ = new AskedProcess(
     process.execPath,
-    ['--import', 'tsx', child, device, `${threads}`],
+    ['--import', 'tsx', child, device, JSON.stringify({ threads })],
     environment,
   );
   const opened = await process_.next<Opened>();
@@ -115,7 +115,7 @@ async function torchSide(): Promise<Side | undefined> {
   if (!torch) return undefined;
   const threads = availableParallelism();
   const sides = new Map<string, TorchSide>();
-  for (const shape of shapes) {
+  for (const shape of STEP_SHAPES) {
     const batches = Array.from({ length: BATCHES }, (_, i) => syntheticBatch(shape, i));
     sides.set(shape.name, await TorchSide.start(shape, batches, { threads, tuned: false }, torch));
   }
@@ -138,7 +138,7 @@ async function measure(list: readonly Candidate[]): Promise<BenchTable> {
     all.set(key, [...(all.get(key) ?? []), ...values]);
   for (let turn = 0; turn <= TURNS; turn++)
     for (const side of sides) {
-      for (const shape of shapes) {
+      for (const shape of STEP_SHAPES) {
         const times = await side.steps(shape);
         // The first turn compiles; a turn's first step warms caches that others have used.
         if (turn) keep(ms, `${side.name}|${shape.name}`, times.slice(1));
@@ -152,7 +152,7 @@ async function measure(list: readonly Candidate[]): Promise<BenchTable> {
     return {
       device: name,
       ...Object.fromEntries(
-        shapes.map((shape) => [`${shape.model} ms`, round(median(ms.get(`${name}|${shape.name}`)!), 1)]),
+        STEP_SHAPES.map((shape) => [`${shape.model} ms`, round(median(ms.get(`${name}|${shape.name}`)!), 1)]),
       ),
       'blair-mini texts/s': spent ? round(TEXTS / median(spent), 0) : '',
     };
@@ -164,4 +164,4 @@ async function measure(list: readonly Candidate[]): Promise<BenchTable> {
   };
 }
 
-export const shapeNamed = (name: string): StepShape => shapes.find((shape) => shape.name === name)!;
+export const shapeNamed = (name: string): StepShape => STEP_SHAPES.find((shape) => shape.name === name)!;

@@ -12,6 +12,7 @@ import { ml100k } from './ml100k.ts';
 import { pretraining } from './pretraining.ts';
 import { quality } from './quality.ts';
 import { search } from './search.ts';
+import { spinning } from './spinning.ts';
 import { steps } from './steps.ts';
 import { transfer } from './transfer.ts';
 
@@ -19,6 +20,7 @@ const benches: Bench[] = [
   limits,
   steps,
   devices,
+  spinning,
   encode,
   pretraining,
   evaluation,

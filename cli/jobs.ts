@@ -79,7 +79,7 @@ export async function encodeItems(
   const started = performance.now();
   const { embedRows, embedTexts, missingWeights, writeFeature } = await import('../encoders/index.ts');
   const { chooseDevice } = await import('../training/choose-device.ts');
-  const { dataset, data, seed, threads, encoder, ...asked } = resolveEncoding(
+  const { dataset, data, seed, threads, spinning, encoder, ...asked } = resolveEncoding(
     options,
     await projectCatalogue(options),
   );
@@ -90,7 +90,7 @@ export async function encodeItems(
     seed,
   });
   const work = { ...encoder, texts: itemTexts, rows: itemCount, shards };
-  const device = await chooseDevice(asked.device, { threads }, progress);
+  const device = await chooseDevice(asked.device, { threads, spinning }, progress);
   const context = { seed, threads, progress, device, featureFile };
   if (queue !== undefined) {
     const { embedOnQueue } = await import('../sweeps/embedding.ts');

@@ -69,6 +69,12 @@ export const computeSettings = {
     .default('auto')
     .describe('what computes; auto takes the best that works here'),
   threads: z.int().nonnegative().default(0).describe('threads of the CPU device; 0: one a core'),
+  spinning: z
+    .boolean()
+    .default(false)
+    .describe(
+      'threads of the CPU device that wait for work keep their cores busy: for machines that do nothing else',
+    ),
 };
 
 /** The number that the setting `threads` stands for on this machine. */

@@ -54,13 +54,14 @@ export function resolveEncoding<E extends EncoderEntry>(
     ...computeSettings,
   });
   const layers = [partOf(dataset, schema), ...encoder.defaults, ...userLayersForPart(options, schema)];
-  const { encoder: settings, data, seed, device, threads } = resolve(schema, layers).config;
+  const { encoder: settings, data, seed, device, threads, spinning } = resolve(schema, layers).config;
   return {
     dataset,
     data,
     seed,
     device,
     threads: effectiveThreads(threads),
+    spinning,
     encoder: { entry: encoder.entry, name: encoder.name, settings },
   };
 }

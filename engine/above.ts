@@ -44,7 +44,7 @@ export async function compileThresholdProduct(
 ): Promise<ThresholdProduct> {
   const ort = await import('onnxruntime-node');
   const { queries: rows, items, dims } = shape;
-  const session = await createSession(encodeOnnx(graphOf(shape)), true, threads);
+  const session = await createSession(encodeOnnx(graphOf(shape)), true, { threads });
   const tensor = (data: Float32Array, dims: number[]) => new ort.Tensor('float32', data, dims);
   return {
     shape,

@@ -9,7 +9,7 @@ export {
   type Inputs,
 } from './compile.ts';
 export { type CrossEntropyOptions, linearCrossEntropy } from './cross-entropy.ts';
-export type { Device, Probe } from './devices/contract.ts';
+export type { Device, DeviceOptions, Probe } from './devices/contract.ts';
 export { cpuDevice } from './devices/cpu.ts';
 export { eagerDevice } from './devices/eager.ts';
 export { deviceNames, openDevice, probeDevice } from './devices/index.ts';

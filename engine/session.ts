@@ -40,12 +40,19 @@ export function modelOf(graph: Graph): Model {
 /** Which of onnxruntime's kernels run a graph; what a provider lacks runs on the processor. */
 export type Provider = 'cpu' | 'cuda';
 
+export interface Computing {
+  /** Threads of one operation. */
+  threads: number;
+  /** True lets threads without work look for it in a loop, where they else sleep until they are woken. */
+  spinning?: boolean;
+  provider?: Provider;
+}
+
 /** A session of onnxruntime's own, for graphs whose outputs have shapes that only a run tells. */
 export async function createSession(
   onnx: Uint8Array,
   arena: boolean,
-  threads: number,
-  provider: Provider = 'cpu',
+  { threads, spinning = false, provider = 'cpu' }: Computing,
 ) {
   const ort = await import('onnxruntime-node');
   return ort.InferenceSession.create(onnx, {
@@ -58,8 +65,7 @@ export async function createSession(
     intraOpNumThreads: threads,
     interOpNumThreads: 1,
     logSeverityLevel: 3,
-    // Idle threads that spin steal the cores from the optimizer, from the host code and from other processes.
-    extra: { session: { intra_op: { allow_spinning: '0' } } },
+    extra: { session: { intra_op: { allow_spinning: spinning ? '1' : '0' } } },
   }).catch((error) => {
     throw new UserError(`onnxruntime refused a compiled graph: ${messageOf(error)}`, { cause: error });
   });
@@ -67,11 +73,10 @@ export async function createSession(
 
 export async function openSession(
   { onnx, randomInputs, arena }: Model,
-  threads: number,
-  provider?: Provider,
+  computing: Computing,
 ): Promise<Executable> {
   const ort = await import('onnxruntime-node');
-  const session = await createSession(onnx, arena, threads, provider);
+  const session = await createSession(onnx, arena, computing);
   const random = new RandomBuffers(randomInputs);
   // Most inputs and results lie in the same memory at every run.
   const tensors = new Map<string, InstanceType<typeof ort.Tensor>>();
@@ -103,7 +108,7 @@ export async function runOnnx(
   feeds: Record<string, { shape: readonly number[]; data: BigInt64Array }>,
 ): Promise<Record<string, Float32Array>> {
   const { Tensor } = await import('onnxruntime-node');
-  const session = await createSession(onnx, false, 0);
+  const session = await createSession(onnx, false, { threads: 0 });
   const inputs = Object.entries(feeds).map(([name, { shape, data }]) => [
     name,
     new Tensor('int64', data, shape),

@@ -18,7 +18,7 @@ async function serve(request: Request): Promise<void> {
   const { session } = request;
   if (request.kind === 'load') {
     const { inputs, outputs, model } = request;
-    const executable = await openSession(model, 1);
+    const executable = await openSession(model, { threads: 1 });
     loaded.set(session, { executable, inputs, outputs, parcel: new Parcel([...inputs, ...outputs]) });
     return;
   }

@@ -15,7 +15,7 @@ export interface Group {
 }
 
 /** Settings that do not make a model another one: where and how it was computed, measured and watched. */
-const incidental = /^(seed|device|threads|run\..*|eval\..*|tracking\..*|train\.checkpointSeconds)$/;
+const incidental = /^(seed|device|threads|spinning|run\..*|eval\..*|tracking\..*|train\.checkpointSeconds)$/;
 
 /**
  * Puts the seeds of each model together. Of runs that repeat each other, seed and all, the last counts.

@@ -11,7 +11,7 @@ import { dereference, type Pretrainings, planPretrainings } from './pretraining.
 
 /** One run of a sweep. */
 export interface Trial {
-  /** Hash of its whole configuration but threads and device: the same trial in every execution of the sweep. */
+  /** Hash of its whole configuration but what computes: the same trial in every execution of the sweep. */
   id: string;
   /** Name of its run folder in the sweep's. */
   run: string;
@@ -114,7 +114,7 @@ function resolveTrial(file: SweepFile, point: Point): Trial {
     if (origin.startsWith('--'))
       throw new UsageError(`${key} is an axis of the sweep (${file.origin(key)}): leave out ${origin}`);
   }
-  const { threads: _t, device: _d, ...deciding } = run.config;
+  const { threads: _t, device: _d, spinning: _s, ...deciding } = run.config;
   const { seed, ...candidate } = deciding;
   const words = [run.dataset, run.model.entry.name, ...(run.encoder ? [run.encoder.name] : [])];
   const id = hashJson(deciding).slice(0, 8);

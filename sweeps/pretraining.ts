@@ -36,7 +36,12 @@ export function planPretrainings({ pretrain, origin }: SweepFile, folder: string
 /** All settings of a pretraining that decide its outcome. */
 function resolved(name: string, recipe: string | undefined, set: string[], origin: string): object {
   try {
-    const { threads: _t, device: _d, ...deciding } = resolvePretraining({ recipe, set, runs: '' }).settings;
+    const {
+      threads: _t,
+      device: _d,
+      spinning: _s,
+      ...deciding
+    } = resolvePretraining({ recipe, set, runs: '' }).settings;
     return deciding;
   } catch (error) {
     if (!(error instanceof UsageError)) throw error;

@@ -3,7 +3,14 @@ import { messageOf, UserError } from '../common/errors.ts';
 import { cacheFolder, hashJson, writeFileAtomic } from '../common/files.ts';
 import { packageManifest } from '../common/package.ts';
 import type { Progress } from '../common/progress.ts';
-import { cpuDevice, type Device, hasGraphicsCard, openDevice, probeDevice } from '../engine/index.ts';
+import {
+  cpuDevice,
+  type Device,
+  type DeviceOptions,
+  hasGraphicsCard,
+  openDevice,
+  probeDevice,
+} from '../engine/index.ts';
 import { examineDeviceApart } from './device-check.ts';
 
 /** Devices that 'auto' takes where they work, the best first. TensorFlow's is slower where these do, and has to be asked for. */
@@ -15,7 +22,7 @@ const PREFERRED = ['cuda', 'webgpu'];
  */
 export async function chooseDevice(
   name: string,
-  options: { threads?: number },
+  options: DeviceOptions,
   progress: Progress,
 ): Promise<Device> {
   if (name !== 'auto') return openDevice(name, options);

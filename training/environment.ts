@@ -21,10 +21,16 @@ export interface Environment {
   device: string;
   /** Threads of the CPU device. */
   threads: number;
+  /** Whether they keep their cores busy where they wait. */
+  spinning: boolean;
 }
 
 /** @param threads those in effect, not 0 */
-export function environmentOf({ device, threads }: { device: string; threads: number }): Environment {
+export function environmentOf({
+  device,
+  threads,
+  spinning,
+}: Pick<Environment, 'device' | 'threads' | 'spinning'>): Environment {
   const { version, dependencies } = packageManifest();
   return {
     rec: version,
@@ -38,6 +44,7 @@ export function environmentOf({ device, threads }: { device: string; threads: nu
     memoryMb: Math.round(totalmem() / 2 ** 20),
     device,
     threads,
+    spinning,
   };
 }
 

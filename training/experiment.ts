@@ -139,8 +139,8 @@ async function openDataset(run: Run, progress: Progress): Promise<Dataset> {
 }
 
 async function openTrained(run: TrainedRun, progress: Progress, start: boolean): Promise<TrainedExperiment> {
-  const threads = run.threads || undefined;
-  const device = await chooseDevice(run.device, { threads }, progress);
+  const { spinning } = run;
+  const device = await chooseDevice(run.device, { threads: run.threads || undefined, spinning }, progress);
   const definition = run.model.entry;
   const dataset = await openDataset(run, progress);
   const context = {

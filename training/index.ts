@@ -48,7 +48,7 @@ export async function runExperiment(options: RunOptions, progress: Progress): Pr
     await refuseChanges(RunFolder.open(options.inputsAsIn), experiment, 'so it cannot be repeated');
   const words = [experiment.dataset.name, run.model.entry.name, ...(run.encoder ? [run.encoder.name] : [])];
   const folder = given ?? (await RunFolder.make(options.runs, words, hashJson(run.config)));
-  const environment = environmentOf({ device: deviceOf(experiment), threads: run.threads });
+  const environment = environmentOf({ ...run, device: deviceOf(experiment) });
   await folder.begin(run.yaml, inputsOf(experiment), environment, run.plugins);
   progress.run(folder.shown);
   return carryOut(experiment, folder, { ...options, started, resumed: false });

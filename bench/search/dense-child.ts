@@ -22,7 +22,7 @@ const ort = await import('onnxruntime-node');
 const vectors = openPlain(o.items, rows, dims);
 const queries = new Float32Array(new Uint8Array(readFileSync(o.queries)).buffer);
 const scanner = openScanner(vectors, threads);
-const product = await createSession(productAlone(), true, threads);
+const product = await createSession(productAlone(), true, { threads });
 ready();
 
 for await (const line of createInterface({ input: process.stdin })) {

@@ -28,6 +28,8 @@ export interface Device {
 export interface DeviceOptions {
   /** Threads of one operation; by default as many as the machine has cores. */
   threads?: number;
+  /** Of the cpu device: true lets threads without work look for it in a loop. It changes the time taken, and no number. */
+  spinning?: boolean;
 }
 
 /** Whether a device works on this machine. */

@@ -4,7 +4,7 @@ import type { Device, DeviceOptions } from './contract.ts';
 
 /** onnxruntime's own kernels on the processor. */
 export function cpuDevice(
-  { threads = availableParallelism() }: DeviceOptions = {},
+  { threads = availableParallelism(), spinning }: DeviceOptions = {},
   reason = 'as asked',
 ): Device {
   return {
@@ -12,6 +12,6 @@ export function cpuDevice(
     reason,
     threads,
     inHostMemory: true,
-    load: (graph) => openSession(modelOf(graph), threads),
+    load: (graph) => openSession(modelOf(graph), { threads, spinning }),
   };
 }

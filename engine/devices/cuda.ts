@@ -22,7 +22,7 @@ export async function openCuda(
     reason: `${reason}: ${why}`,
     threads,
     inHostMemory: false,
-    load: (graph) => openSession(modelOf(graph), threads, 'cuda'),
+    load: (graph) => openSession(modelOf(graph), { threads, provider: 'cuda' }),
   };
 }
 
@@ -39,7 +39,7 @@ export async function probeCuda(): Promise<Probe> {
   graph.output('y', { dtype: 'float32', shape: [1] }, graph.emit('Mul', ['x', 'x']));
   graph.finish();
   try {
-    await (await createSession(encodeOnnx(graph), false, 1, 'cuda')).release();
+    await (await createSession(encodeOnnx(graph), false, { threads: 1, provider: 'cuda' })).release();
     return { works: true, why: "onnxruntime's CUDA kernels", card: true };
   } catch (error) {
     const why = `it needs the NVIDIA driver, CUDA 12 and cuDNN 9 on the library path (LD_LIBRARY_PATH); ${messageOf(error)}`;

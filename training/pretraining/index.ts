@@ -67,7 +67,6 @@ export async function runPretraining(
     );
   const { start, source } = await startOf(settings, progress);
   const read = await readCorpus(settings.pairs, start.tokenizer, maxTokens(settings, start.config), progress);
-  const threads = effectiveThreads(settings.threads);
   const words = [
     'pretrain',
     basename(settings.pairs).replace(/\..*/, ''),
@@ -77,7 +76,10 @@ export async function runPretraining(
   await folder.begin(
     yaml,
     { pairs: { file: settings.pairs, sha256: hash, ...read.report } },
-    environmentOf({ device: (await chooseDevice(settings.device, { threads }, progress)).name, threads }),
+    environmentOf({
+      ...computingOf(settings),
+      device: (await chooseDevice(settings.device, {}, progress)).name,
+    }),
   );
   await beginEncoderFolder(folder.file(ENCODER_FOLDER), start.config, source);
   progress.run(folder.shown);
@@ -119,6 +121,11 @@ export async function resumePretraining(
   const read = await readCorpus(settings.pairs, tokenizer, maxTokens(settings, start.config), progress);
   return pretrain(settings, { ...start, tokenizer }, read, folder, { started, resumed: true, progress });
 }
+
+const computingOf = ({ threads, spinning }: PretrainingSettings) => ({
+  threads: effectiveThreads(threads),
+  spinning,
+});
 
 const headsOf = ({ objective }: PretrainingSettings): Heads => ({
   pooling: objective.pooling,
@@ -172,8 +179,7 @@ async function pretrain(
 ): Promise<PretrainingResult> {
   const { train, objective } = settings;
   const encoder = folder.file(ENCODER_FOLDER);
-  const threads = effectiveThreads(settings.threads);
-  const device = await chooseDevice(settings.device, { threads }, progress);
+  const device = await chooseDevice(settings.device, computingOf(settings), progress);
   const bytes = train.memoryMb * 2 ** 20;
   const options: StepOptions = {
     parameters,
