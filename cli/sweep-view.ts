@@ -53,8 +53,8 @@ export class SweepView {
 
   #draw(): void {
     this.#erase();
-    const room = (this.#stream.rows ?? 24) - 2;
-    const width = (this.#stream.columns ?? 80) - 1;
+    const room = (this.#stream.rows || 24) - 2;
+    const width = (this.#stream.columns || 80) - 1;
     const lines = overviewLines(this.#sweep).slice(0, room);
     this.#stream.write(lines.map((line) => `${line.slice(0, width)}\n`).join(''));
     this.#height = lines.length;

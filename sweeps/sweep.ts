@@ -111,8 +111,10 @@ export class Sweep {
     for (const rung of rungsOf(field, halving)) {
       await this.#advanceAll(left, rung);
       const scores = new Map<Trial, number | undefined>();
-      for (const { trial } of this.#rowsOf(left))
-        scores.set(trial, (await readRun(join(this.folder, trial.run), trial.metric, rung)).best);
+      // A failed trial has no score, whatever it had reached: it would take the place of one that can go on.
+      for (const { trial, status } of this.#rowsOf(left))
+        if (status !== 'failed')
+          scores.set(trial, (await readRun(join(this.folder, trial.run), trial.metric, rung)).best);
       const order = ranked(left, (trial) => scores.get(trial));
       left = order.slice(0, survivors(order.length, halving.factor));
       for (const [place, candidate] of order.entries())

@@ -120,6 +120,26 @@ test('halving compares what all have done, pauses the losers, and takes the winn
   assert.equal(executor.asked.slice(9).sort(), ['t5 to 6', 't6 to 6', 't7 to 6', 't7 to end']);
 });
 
+test('a trial that fails keeps no place from one that can go on, however well it did', async ({
+  folder: root,
+}) => {
+  const folder = join(root, 'halving-failing');
+  const before = (trial: Trial, epoch: number) => {
+    if (trial.id === 't7' && epoch > 5) throw new UserError('no luck');
+  };
+  const sweep = new Sweep(
+    planOf(trials(9), { epochs: 2, factor: 3 }),
+    folder,
+    madeUp(folder, { count: 9, before }),
+  );
+  await sweep.run(() => {});
+  // Of 5, 6, 7, the last leads at epoch 5, where it fails.
+  const { status, error } = sweep.rows[7];
+  assert.is(`${status} ${error}`, 'failed no luck');
+  assert.is(sweep.rows[6].status, 'done');
+  assert.is(sweep.rows[5].stop, 'place 2 of 3 after epoch 6');
+});
+
 test('stopped at any time and run again, a sweep ends as if it had not been, and repeats nothing', async ({
   folder: root,
 }) => {
