@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
-import { type FileHandle, mkdir, open, readdir } from 'node:fs/promises';
-import { join } from 'node:path';
+import { type FileHandle, mkdir, open, readdir, rm } from 'node:fs/promises';
+import { join, relative, sep } from 'node:path';
 import type { S3Client } from '@aws-sdk/client-s3';
 import { messageOf, UsageError, UserError } from '../common/errors.ts';
 import { writeFileAtomic } from '../common/files.ts';
@@ -23,13 +23,22 @@ export class Store {
     this.#prefix = parts[2] && `${parts[2].replace(/\/+$/, '')}/`;
   }
 
-  /** Brings the files under a key into a folder, over those of the same name. Returns how many there were. */
-  async pull(key: string, folder: string): Promise<number> {
-    const names = await this.#list(key);
+  /** Brings the files under a key into a folder, over those of the same name. */
+  async pull(key: string, folder: string): Promise<void> {
     await mkdir(folder, { recursive: true });
-    for (const name of names.sort(byRank))
-      if (name !== OWNER) await writeFileAtomic(join(folder, name), (await this.#get(`${key}/${name}`))!);
-    return names.length;
+    for (const name of await this.#list(key))
+      await writeFileAtomic(join(folder, name), (await this.#get(`${key}/${name}`))!);
+  }
+
+  /**
+   * Makes a folder what is under a key, where there is something: files of an earlier time here, which nobody got to see,
+   * must not be taken for a part of what others have done since.
+   */
+  async mirror(key: string, folder: string): Promise<void> {
+    const names = await this.#list(key);
+    if (names.length)
+      for (const name of await filesIn(folder)) if (!names.includes(name)) await rm(join(folder, name));
+    await this.pull(key, folder);
   }
 
   /** Begins to keep a folder under a key, whose keeper until now finds out at its next push. */
@@ -59,7 +68,7 @@ export class Store {
     });
   }
 
-  /** Names of the files right under a key. */
+  /** Names of the files under a key, in the order that they are to be written in. */
   async #list(key: string): Promise<string[]> {
     const { paginateListObjectsV2 } = await import('@aws-sdk/client-s3');
     const client = await this.#client();
@@ -68,7 +77,7 @@ export class Store {
       const names: string[] = [];
       for await (const { Contents = [] } of paginateListObjectsV2({ client }, { Bucket, Prefix: Key }))
         names.push(...Contents.map((object) => object.Key!.slice(Key.length)));
-      return names;
+      return names.filter((name) => name !== OWNER).sort(byRank);
     });
   }
 
@@ -84,6 +93,9 @@ export class Store {
       // Stores other than Amazon's know buckets by path, have no regions, and may not know its newer checksums.
       const other = AWS_ENDPOINT_URL_S3 ?? AWS_ENDPOINT_URL;
       return new S3Client({
+        // A store out of reach is waited for, some two minutes.
+        maxAttempts: 20,
+        requestHandler: { connectionTimeout: 10_000, socketTimeout: 60_000 },
         requestChecksumCalculation: 'WHEN_REQUIRED',
         responseChecksumValidation: 'WHEN_REQUIRED',
         ...(other && { forcePathStyle: true, region: AWS_REGION ?? 'us-east-1' }),
@@ -114,6 +126,18 @@ const OWNER = 'owner';
 const LAST = ['best.safetensors', 'last.safetensors', 'config.yaml', 'result.json'];
 const byRank = (a: string, b: string) => LAST.indexOf(a) - LAST.indexOf(b);
 
+/** Names of the files in a folder and in those in it, but for what is half written, and who owns it on this machine. */
+async function filesIn(folder: string): Promise<string[]> {
+  const entries = await readdir(folder, { recursive: true, withFileTypes: true }).catch(() => []);
+  return entries
+    .filter((entry) => entry.isFile())
+    .map(({ parentPath, name }) => relative(folder, join(parentPath, name)).replaceAll(sep, '/'))
+    .filter((name) => name !== OWNER && !name.endsWith('.tmp'));
+}
+
+/** Someone else keeps the folder by now. */
+export class TakenOver extends UserError {}
+
 /** Keeps a folder that is being worked on: every push takes over what has changed since the last one. */
 export class Keeper {
   readonly #store: Store;
@@ -128,10 +152,10 @@ export class Keeper {
     this.#isOwner = isOwner;
   }
 
-  /** @throws UserError where someone else keeps the folder by now */
+  /** @throws TakenOver, UserError where the store fails */
   async push(folder: string): Promise<void> {
-    if (!(await this.#isOwner())) throw new UserError(`${this.#key}: another worker has taken this over`);
-    const names = (await readdir(folder)).filter((name) => name !== OWNER && !name.endsWith('.tmp'));
+    if (!(await this.#isOwner())) throw new TakenOver(`${this.#key}: another worker has taken this over`);
+    const names = await filesIn(folder);
     const files: { name: string; file: FileHandle }[] = [];
     try {
       // Opened in the opposite order: what is sent first is never older than what is sent later.

@@ -10,8 +10,9 @@ const page = 3;
 /**
  * An S3-compatible store in memory, as far as folders of files need one: PUT, GET and ListObjectsV2 by path, every
  * request's signature checked (AWS Signature Version 4, written from its specification).
+ * @param unavailable how many requests are refused at first, as by a store that is overloaded
  */
-export async function startStore(bucket: string) {
+export async function startStore(bucket: string, { unavailable = 0 } = {}) {
   const objects = new Map<string, Buffer>();
   /** 'PUT key', as they came. */
   const requests: string[] = [];
@@ -22,6 +23,7 @@ export async function startStore(bucket: string) {
     const key = rest.join('/');
     const fail = (status: number, code: string) =>
       response.writeHead(status).end(`<Error><Code>${code}</Code><Message>no: ${code}</Message></Error>`);
+    if (unavailable-- > 0) return fail(500, 'InternalError');
     if (!isSigned(request, url, body)) return fail(403, 'SignatureDoesNotMatch');
     if (requested !== bucket) return fail(404, 'NoSuchBucket');
     requests.push(`${request.method} ${key || url.searchParams.get('prefix')}`);

@@ -1,12 +1,4 @@
-import {
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { suite } from 'uvu';
@@ -35,16 +27,21 @@ const names = [
   'best.safetensors',
   'metrics.jsonl',
   'a b+c.txt',
+  'plugins/1-mine.mjs',
 ];
 
 /** A run folder with a text in every file. */
 function runFolder(path: string, text: string): string {
-  mkdirSync(path, { recursive: true });
+  mkdirSync(join(path, 'plugins'), { recursive: true });
   for (const name of names) writeFileSync(join(path, name), `${name} ${text}`);
   writeFileSync(join(path, 'owner'), 'of this machine');
   writeFileSync(join(path, 'half.tmp'), 'half');
   return path;
 }
+
+/** Names of all files in a folder and below it. */
+const filesOf = (folder: string) =>
+  (readdirSync(folder, { recursive: true }) as string[]).filter((name) => name !== 'plugins').sort();
 
 test('a folder comes back as it was, but for what belongs to one machine', async ({ folder, server }) => {
   const here = runFolder(join(folder, 'here'), 'one');
@@ -52,8 +49,8 @@ test('a folder comes back as it was, but for what belongs to one machine', async
   const keeper = await store.claim('sweep/run');
   await keeper.push(here);
   const there = join(folder, 'there');
-  assert.is(await store.pull('sweep/run', there), names.length + 1);
-  assert.equal(readdirSync(there).sort(), names.toSorted());
+  await store.pull('sweep/run', there);
+  assert.equal(filesOf(there), names.toSorted());
   for (const name of names) assert.is(readFileSync(join(there, name), 'utf8'), `${name} one`);
   assert.ok([...server.objects.keys()].every((key) => key.startsWith('some/prefix/sweep/run/')));
 
@@ -77,7 +74,7 @@ test('what others go by comes last: best model, checkpoint, configuration, resul
   const sent = server.requests
     .filter((request) => request.startsWith('PUT'))
     .map((request) => request.slice(10));
-  assert.equal(sent.slice(2), ['best.safetensors', 'last.safetensors', 'config.yaml', 'result.json']);
+  assert.equal(sent.slice(3), ['best.safetensors', 'last.safetensors', 'config.yaml', 'result.json']);
 });
 
 test('a folder that another worker has taken over is left to it', async ({ folder, server }) => {
@@ -95,8 +92,34 @@ test('a folder that another worker has taken over is left to it', async ({ folde
 
 test('nothing under a key is no failure', async ({ folder }) => {
   const path = join(folder, 'nothing');
-  assert.is(await new Store('s3://bucket').pull('nothing', path), 0);
-  assert.ok(existsSync(path));
+  await new Store('s3://bucket').pull('nothing', path);
+  assert.equal(readdirSync(path), []);
+});
+
+test('what a machine has of an earlier attempt gives way to what is kept, if something is', async ({
+  folder,
+}) => {
+  const store = new Store('s3://bucket');
+  const old = runFolder(join(folder, 'old'), 'old');
+  await store.mirror('mirrored', old);
+  assert.equal(filesOf(old), ['half.tmp', ...names, 'owner'].sort(), 'nothing is kept yet');
+  const young = join(folder, 'young');
+  mkdirSync(young);
+  writeFileSync(join(young, 'metrics.jsonl'), 'young');
+  await (await store.claim('mirrored')).push(young);
+  await store.mirror('mirrored', old);
+  assert.equal(filesOf(old), ['half.tmp', 'metrics.jsonl', 'owner']);
+  assert.is(readFileSync(join(old, 'metrics.jsonl'), 'utf8'), 'young');
+});
+
+test('a store that is away for a while is waited for', async ({ folder, server }) => {
+  const store = await startStore('bucket', { unavailable: 4 });
+  process.env.AWS_ENDPOINT_URL = store.env.AWS_ENDPOINT_URL;
+  const keeper = await new Store('s3://bucket').claim('waited-for');
+  await keeper.push(runFolder(join(folder, 'waited-for'), 'one'));
+  assert.is(store.objects.size, names.length + 1);
+  store.close();
+  process.env.AWS_ENDPOINT_URL = server.env.AWS_ENDPOINT_URL;
 });
 
 test('what goes wrong is told with its place and without credentials', async ({ folder }) => {
