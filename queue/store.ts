@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { type FileHandle, mkdir, open, readdir, rm } from 'node:fs/promises';
 import { join, relative, sep } from 'node:path';
 import type { S3Client } from '@aws-sdk/client-s3';
-import { messageOf, UsageError, UserError } from '../common/errors.ts';
+import { Cancelled, messageOf, UsageError, UserError } from '../common/errors.ts';
 import { writeFileAtomic } from '../common/files.ts';
 
 /**
@@ -23,22 +23,26 @@ export class Store {
     this.#prefix = parts[2] && `${parts[2].replace(/\/+$/, '')}/`;
   }
 
-  /** Brings the files under a key into a folder, over those of the same name. */
-  async pull(key: string, folder: string): Promise<void> {
+  /**
+   * Brings the files under a key into a folder, over those of the same name.
+   * @throws Cancelled where the signal is raised, UserError where the store fails
+   */
+  async pull(key: string, folder: string, signal?: AbortSignal): Promise<void> {
     await mkdir(folder, { recursive: true });
-    for (const name of await this.#list(key))
-      await writeFileAtomic(join(folder, name), (await this.#get(`${key}/${name}`))!);
+    for (const name of await this.#list(key, signal))
+      await writeFileAtomic(join(folder, name), (await this.#get(`${key}/${name}`, signal))!);
   }
 
   /**
    * Makes a folder what is under a key, where there is something: files of an earlier time here, which nobody got to see,
    * must not be taken for a part of what others have done since.
+   * @throws as `pull` does
    */
-  async mirror(key: string, folder: string): Promise<void> {
-    const names = await this.#list(key);
+  async mirror(key: string, folder: string, signal: AbortSignal): Promise<void> {
+    const names = await this.#list(key, signal);
     if (names.length)
       for (const name of await filesIn(folder)) if (!names.includes(name)) await rm(join(folder, name));
-    await this.pull(key, folder);
+    await this.pull(key, folder, signal);
   }
 
   /** Begins to keep a folder under a key, whose keeper until now finds out at its next push. */
@@ -54,31 +58,34 @@ export class Store {
     await this.#explained(key, () => client.send(new PutObjectCommand({ ...this.#at(key), Body: data })));
   }
 
-  async #get(key: string): Promise<Buffer | undefined> {
+  async #get(key: string, signal?: AbortSignal): Promise<Buffer | undefined> {
     const { GetObjectCommand, NoSuchKey } = await import('@aws-sdk/client-s3');
     const client = await this.#client();
-    return this.#explained(key, async () => {
+    const read = async () => {
       try {
-        const { Body } = await client.send(new GetObjectCommand(this.#at(key)));
+        const { Body } = await client.send(new GetObjectCommand(this.#at(key)), { abortSignal: signal });
         return Buffer.from(await Body!.transformToByteArray());
       } catch (error) {
         if (error instanceof NoSuchKey) return undefined;
         throw error;
       }
-    });
+    };
+    return this.#explained(key, read, signal);
   }
 
   /** Names of the files under a key, in the order that they are to be written in. */
-  async #list(key: string): Promise<string[]> {
+  async #list(key: string, signal?: AbortSignal): Promise<string[]> {
     const { paginateListObjectsV2 } = await import('@aws-sdk/client-s3');
     const client = await this.#client();
     const { Bucket, Key } = this.#at(`${key}/`);
-    return this.#explained(key, async () => {
+    const pages = paginateListObjectsV2({ client }, { Bucket, Prefix: Key }, { abortSignal: signal });
+    const list = async () => {
       const names: string[] = [];
-      for await (const { Contents = [] } of paginateListObjectsV2({ client }, { Bucket, Prefix: Key }))
+      for await (const { Contents = [] } of pages)
         names.push(...Contents.map((object) => object.Key!.slice(Key.length)));
       return names.filter((name) => name !== OWNER).sort(byRank);
-    });
+    };
+    return this.#explained(key, list, signal);
   }
 
   #at(key: string) {
@@ -104,10 +111,11 @@ export class Store {
     return this.#opened;
   }
 
-  async #explained<T>(key: string, work: () => Promise<T>): Promise<T> {
+  async #explained<T>(key: string, work: () => Promise<T>, signal?: AbortSignal): Promise<T> {
     try {
       return await work();
     } catch (error) {
+      if (signal?.aborted) throw new Cancelled();
       const { Bucket, Key } = this.#at(key);
       const name = error instanceof Error ? error.name : 'Error';
       throw new UserError(`s3://${Bucket}/${Key}: ${name}: ${messageOf(error)}`, { cause: error });

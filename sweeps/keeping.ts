@@ -19,7 +19,7 @@ export async function keeping(
 ): Promise<void> {
   if (artifacts === undefined) return work(signal);
   const store = new Store(artifacts);
-  await store.mirror(key, folder);
+  await store.mirror(key, folder, signal);
   const keeper = await store.claim(key);
   const lost = new AbortController();
   const ended = new AbortController();

@@ -68,7 +68,7 @@ export function remoteExecutor(
         running.delete(id);
       }
       const at = join(path, run);
-      await store?.mirror(`${data.sweep}/${run}`, at);
+      await store?.mirror(`${data.sweep}/${run}`, at, signal);
       for (
         const end = performance.now() + patience;
         !hasReached(await readRun(at, metric), until);

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { UsageError, UserError } from '../../common/errors.ts';
+import { Cancelled, UsageError, UserError } from '../../common/errors.ts';
 import { Store } from '../../queue/store.ts';
 import { credentials, startStore } from './s3.ts';
 
@@ -19,6 +19,8 @@ test.after(({ folder, server }) => {
   server.close();
   rmSync(folder, { recursive: true });
 });
+
+const never = new AbortController().signal;
 
 const names = [
   'config.yaml',
@@ -101,13 +103,13 @@ test('what a machine has of an earlier attempt gives way to what is kept, if som
 }) => {
   const store = new Store('s3://bucket');
   const old = runFolder(join(folder, 'old'), 'old');
-  await store.mirror('mirrored', old);
+  await store.mirror('mirrored', old, never);
   assert.equal(filesOf(old), ['half.tmp', ...names, 'owner'].sort(), 'nothing is kept yet');
   const young = join(folder, 'young');
   mkdirSync(young);
   writeFileSync(join(young, 'metrics.jsonl'), 'young');
   await (await store.claim('mirrored')).push(young);
-  await store.mirror('mirrored', old);
+  await store.mirror('mirrored', old, never);
   assert.equal(filesOf(old), ['half.tmp', 'metrics.jsonl', 'owner']);
   assert.is(readFileSync(join(old, 'metrics.jsonl'), 'utf8'), 'young');
 });
@@ -119,6 +121,17 @@ test('a store that is away for a while is waited for', async ({ folder, server }
   await keeper.push(runFolder(join(folder, 'waited-for'), 'one'));
   assert.is(store.objects.size, names.length + 1);
   store.close();
+  process.env.AWS_ENDPOINT_URL = server.env.AWS_ENDPOINT_URL;
+});
+
+test('waiting for a store that is gone can be called off', async ({ folder, server }) => {
+  process.env.AWS_ENDPOINT_URL = 'http://127.0.0.1:1';
+  const stop = new AbortController();
+  const waiting = new Store('s3://bucket')
+    .mirror('x', join(folder, 'gone'), stop.signal)
+    .catch((error) => error);
+  setTimeout(() => stop.abort(), 100);
+  assert.instance(await waiting, Cancelled);
   process.env.AWS_ENDPOINT_URL = server.env.AWS_ENDPOINT_URL;
 });
 
