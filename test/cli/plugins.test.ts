@@ -21,7 +21,7 @@ test('the example is short, keeps the contract, and learns on the demo', async (
   assert.ok(readFileSync(example, 'utf8').split('\n').length <= 60);
   const checked = await execHere(['check', example, '--quiet']);
   assert.is(checked.code, 0, checked.stdout + checked.stderr);
-  assert.is(checked.stdout.match(/^ {2}ok /gm)?.length, 8);
+  assert.is(checked.stdout.match(/^ {2}ok /gm)?.length, 9);
   const settings = ['--set', 'model.hiddenSize=16', 'train.epochs=8', 'train.learningRate=0.01'];
   const ran = await execHere([
     ...[

@@ -68,6 +68,8 @@ async function failureOf(run: () => Promise<void>): Promise<string | undefined> 
     await run();
     return undefined;
   } catch (error) {
+    // What breaks as the model is compiled is wrapped by what the compiler says of it.
+    if (error instanceof Error && error.cause instanceof Broken) return error.cause.message;
     if (error instanceof Broken || error instanceof UserError) return error.message;
     // Not a rule that is broken, but code that fails: where, the user has to know.
     const place =

@@ -143,6 +143,14 @@ const cases: [string, rule: string, message: RegExp, Parameters<typeof model>[0]
     (_, offset) => ({ sequence: ({ vectors }: History) => like(tf.mul(vectors, 0), offset) }),
   ],
   [
+    'a gradient that is not finite',
+    'finite',
+    /^the gradient of item\.weight is not finite, though the loss is: a root/,
+    (_, offset) => ({
+      sequence: ({ vectors }) => like(tf.sqrt(tf.relu(tf.sub(vectors, 1e9))), like(vectors, offset)),
+    }),
+  ],
+  [
     'values that are not finite',
     'shapes',
     /^sequence\(\) returned a value that is not finite/,
