@@ -1,4 +1,4 @@
-import { UserError } from '../common/errors.ts';
+import { UsageError } from '../common/errors.ts';
 
 /** Named figures: 'recall@10', 'ndcg@10', 'mrr@10', 'hit@10', 'precision@10', 'map@10', ... All are fractions. */
 export type Metrics = Record<string, number>;
@@ -45,13 +45,13 @@ export function rankMetrics(ranks: Int32Array, topk: readonly number[]): Metrics
 /**
  * One of these metrics for every row by itself, [rows]; its mean is what `rankMetrics` gives.
  * @param name as 'ndcg@10'
- * @throws UserError for a name that is none of the metrics
+ * @throws UsageError for a name that is none of the metrics
  */
 export function metricOfRows(ranks: Int32Array, name: string): Float64Array {
   const k = Number(name.split('@')[1]);
   const known = Number.isInteger(k) && k > 0 ? rankMetrics(Int32Array.of(0), [k]) : {};
   if (!(name in known))
-    throw new UserError(
+    throw new UsageError(
       `unknown metric '${name}'. Must be one of [recall@k, ndcg@k, mrr@k, hit@k, precision@k, map@k] with a whole number for k.`,
     );
   const gains = Float64Array.from({ length: k }, (_, rank) => rankMetrics(Int32Array.of(rank), [k])[name]);

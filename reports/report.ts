@@ -157,13 +157,18 @@ function tableRows(columns: readonly Group[][], metrics: readonly string[], seen
           curves: [],
         });
   }
-  return [...rows.values()].sort((a, b) => (orderOf(a) < orderOf(b) ? -1 : 1));
+  return inOrder([...rows.values()]);
 }
 
-/** What only counts comes first, then models of ids, then those of texts. */
-function orderOf({ system: { name, encoder, results } }: Row): string {
-  const trained = results.some((result) => result?.curves.length);
-  return `${trained ? 1 : 0}${encoder === null ? 0 : 1}${name}`;
+/**
+ * What only counts comes first, then models of ids, then those of texts; within these each model's rows together, as they
+ * were given: a sweep of the paper's Table 4 has its rows in the paper's order.
+ */
+function inOrder(rows: readonly Row[]): Row[] {
+  const kindOf = ({ system: { encoder, results } }: Row) =>
+    results.some((result) => result?.curves.length) ? (encoder === null ? 1 : 2) : 0;
+  const byModel = groupBy(rows, ({ system }) => system.model).flat();
+  return byModel.sort((a, b) => kindOf(a) - kindOf(b));
 }
 
 function markBest(systems: readonly System[], metrics: readonly string[]): void {

@@ -5,6 +5,7 @@ import { messageOf, UsageError, UserError } from '../common/errors.ts';
 import { readJson } from '../common/files.ts';
 import { readYamlLayer } from '../configs/layers.ts';
 import { leavesOf } from '../configs/values.ts';
+import { rankMetrics } from '../evaluation/metrics.ts';
 import { SWEEP_FILE, type Sweep } from '../sweeps/sweep.ts';
 import type { EpochRecord } from '../training/checkpoint.ts';
 import { RANKS_FILE, readRanks, type TestRanks } from '../training/ranks.ts';
@@ -93,6 +94,7 @@ async function readRun(folder: string): Promise<FinishedRun> {
   const result = await readJson<RunResult>(file('result.json'));
   if (!result.test) throw new UserError(`${file('result.json')}: not the result of a run`);
   const ranks = await readRanks(file(RANKS_FILE));
+  requireAgreement(ranks, result, file(RANKS_FILE));
   return {
     folder,
     result,
@@ -101,6 +103,16 @@ async function readRun(folder: string): Promise<FinishedRun> {
     epochs: await new RunFolder(folder).readEpochs(),
     ranks,
   };
+}
+
+/** @throws UserError where a run's ranks do not have the test metrics that the run came to: they are damaged, or another's */
+function requireAgreement(ranks: TestRanks, { test, protocol }: RunResult, path: string): void {
+  const names = Object.keys(test);
+  const topk = names.flatMap((name) => (name.startsWith('recall@') ? [Number(name.split('@')[1])] : []));
+  const found = rankMetrics(ranks[protocol.filterSeen ? 'filtered' : 'kept'], topk);
+  const other = names.find((name) => Math.abs((found[name] ?? test[name]) - test[name]) > 1e-9);
+  if (other !== undefined)
+    throw new UserError(`${path}: its ${other} is ${found[other]}, that of result.json is ${test[other]}`);
 }
 
 function hashRows({ user, target }: TestRanks, items: number): string {

@@ -177,13 +177,15 @@ export class Sweep {
           if (state.begun) ready();
           this.#set(row, { state, status: 'running' });
         });
-        await this.#refresh(row);
+        await this.#refresh(row, { error: undefined });
         return;
       } catch (error) {
-        await this.#refresh(row);
-        if (error instanceof Cancelled) throw error;
+        if (error instanceof Cancelled) {
+          await this.#refresh(row);
+          throw error;
+        }
         const failed = attempt === ATTEMPTS;
-        this.#set(row, { error: messageOf(error), status: failed ? 'failed' : 'waiting' });
+        await this.#refresh(row, { error: messageOf(error), status: failed ? 'failed' : 'waiting' });
         if (failed) return;
       }
     }
@@ -202,12 +204,13 @@ export class Sweep {
     return ready;
   }
 
-  /** Reads off the run folder where the trial stands. */
-  async #refresh(row: TrialRow): Promise<void> {
+  /** Reads off the run folder where the trial stands; `change` is what is known besides. */
+  async #refresh(row: TrialRow, change: Partial<TrialRow> = {}): Promise<void> {
     const { trial } = row;
     const state = await readRun(join(this.folder, trial.run), trial.metric);
     const done = state.result !== undefined;
-    this.#set(row, { state, status: done ? 'done' : 'waiting', stop: state.result?.epochs.stop });
+    const stop = state.result?.epochs.stop;
+    this.#set(row, { state, status: done ? 'done' : 'waiting', stop, ...change });
   }
 
   #set(row: TrialRow, change: Partial<TrialRow>): void {

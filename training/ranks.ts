@@ -58,6 +58,9 @@ export async function readRanks(path: string): Promise<TestRanks> {
 
 function column(file: Safetensors, name: string, rows?: number): Int32Array {
   const { data } = requireTensor(file, name, rows === undefined ? undefined : [rows]);
-  if (data instanceof Int32Array) return data;
-  throw new UserError(`${file.path}: tensor '${name}' does not hold I32 numbers`);
+  if (!(data instanceof Int32Array))
+    throw new UserError(`${file.path}: tensor '${name}' does not hold I32 numbers`);
+  const row = data.findIndex((value) => value < 0);
+  if (row >= 0) throw new UserError(`${file.path}: tensor '${name}' is ${data[row]} in row ${row}`);
+  return data;
 }

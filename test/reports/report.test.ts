@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { suite } from 'uvu';
@@ -172,16 +172,37 @@ test('of runs that repeat one another the last counts; unfinished and damaged on
   rmSync(join(old, 'ranks.safetensors'));
   const damaged = await writeRun(join(runs, 'damaged'), fair[2]);
   writeFileSync(join(damaged, 'ranks.safetensors'), 'hello');
+  const mixed = await writeRun(join(runs, 'mixed-up'), fair[2]);
+  cpSync(join(runs, 'run-0', 'ranks.safetensors'), join(mixed, 'ranks.safetensors'));
   mkdirSync(join(runs, 'something-else'));
   const report = await makeReport({ paths: [runs, join(runs, 'run-0')], baselines: [] }, new Progress());
   assert.equal(system(report, 'sasrec').results[0]?.runs, ['run-1', 'run-2']);
   const reasons = report.leftOut.map(({ folder, reason }) => [folder.replace(`${runs}/`, ''), reason]);
-  assert.equal(reasons.map(([name]) => name).sort(), ['damaged', 'old', 'run-0', 'unfinished']);
+  assert.equal(reasons.map(([name]) => name).sort(), ['damaged', 'mixed-up', 'old', 'run-0', 'unfinished']);
+  const reasonOf = Object.fromEntries(reasons);
+  assert.match(reasonOf.damaged, 'not a valid safetensors');
   assert.match(
-    new Map(reasons.map(([name, reason]) => [name, reason])).get('damaged')!,
-    'not a valid safetensors',
+    reasonOf['mixed-up'],
+    /ranks\.safetensors: its recall@10 is 0\.\d+, that of result\.json is 0\.\d+/,
   );
-  assert.match(new Map(reasons.map(([name, reason]) => [name, reason])).get('run-0')!, 'repeated by run-1');
+  assert.match(reasonOf['run-0'], 'repeated by run-1');
+});
+
+test('what only counts comes first, then models of ids, then those of texts, each as they were given', async ({
+  folder,
+}) => {
+  const described = ['unisrec roberta', 'sasrec', 'unisrec blair', 'gru4rec', 'sasrec-text roberta'];
+  const report = await reported(
+    join(folder, 'order'),
+    described.map((words) => {
+      const [model, encoder] = words.split(' ');
+      return { model, encoder, level: 30 };
+    }),
+  );
+  assert.equal(
+    report.systems.map(({ name }) => name),
+    ['popularity', 'sasrec', 'gru4rec', 'unisrec, roberta', 'unisrec, blair', 'sasrec-text, roberta'],
+  );
 });
 
 test('datasets are columns; one name with other test rows is another one', async ({ folder }) => {

@@ -181,9 +181,14 @@ test('a failed trial is tried once more; failed again, it is reported and the ot
     }
   };
   const executor = madeUp(folder, { count: 4, before });
-  await new Sweep(planOf(trials(4)), folder, executor).run(() => {});
+  const told: string[] = [];
+  await new Sweep(planOf(trials(4)), folder, executor).run(({ trial, status, error }) => {
+    if (trial.id === 't2' && error && status !== 'running') told.push(status);
+  });
   assert.equal(statuses(folder), ['done', 'done', 'failed', 'done']);
+  assert.is(listed(folder).trials[1].error, undefined, 'the second attempt went well');
   assert.is(listed(folder).trials[2].error, 'no luck with t2');
+  assert.equal(told, ['waiting', 'failed'], 'each failure is told once');
   assert.equal(
     executor.asked.filter((asked) => asked.startsWith('t2')),
     ['t2 to end', 't2 to end'],
