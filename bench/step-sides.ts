@@ -1,15 +1,9 @@
+import { lossSettings } from '../configs/train-settings.ts';
 import type { Batch } from '../data/batches.ts';
-import {
-  type Compiled,
-  compileGradients,
-  type Device,
-  type HostTensor,
-  openOptimizer,
-  Parameters,
-  type Stepper,
-} from '../engine/index.ts';
+import type { Rows } from '../data/dataset.ts';
+import { type Device, type HostTensor, openOptimizer, Parameters, type Stepper } from '../engine/index.ts';
 import { models } from '../models/index.ts';
-import { feedsOf, type TextTable, trainingLoss } from '../training/objective.ts';
+import { type TrainingStep, trainingStep } from '../training/step.ts';
 import { type Torch, TorchProcess } from './peers/torch.ts';
 import { type StepShape, syntheticTexts } from './step-shapes.ts';
 
@@ -30,13 +24,20 @@ export interface Side {
   close(): Promise<void>;
 }
 
-/** What the trainer does in a step, with the models, loss and optimizer that it uses. */
+/** The full softmax looks at no rows but the batch's. */
+const noRows: Rows = {
+  user: new Int32Array(),
+  start: new Int32Array(),
+  end: new Int32Array(),
+  target: new Int32Array(),
+};
+
+/** What the trainer does in a step, with the models, loss, parts of a batch and optimizer that it uses. */
 export class OwnSide implements Side {
   readonly parameters = new Parameters({ seed: 1 });
   readonly #batches: readonly Batch[];
-  readonly #step: Compiled;
+  readonly #step: TrainingStep;
   readonly #optimizer: Stepper;
-  readonly #texts: TextTable;
 
   constructor(shape: StepShape, batches: readonly Batch[], device: Device) {
     const { items, length, settings, textDims } = shape;
@@ -46,9 +47,16 @@ export class OwnSide implements Side {
     if (definition.kind !== 'trained') throw new Error(`${shape.model} is not trained`);
     const model = definition.build(definition.config.parse(settings), context);
     this.#batches = batches;
-    this.#texts = syntheticTexts(shape);
+    this.#step = trainingStep({
+      model,
+      parameters,
+      dataset: { itemCount: items, train: noRows },
+      text: syntheticTexts(shape),
+      loss: lossSettings.parse({}),
+      seed: 1,
+      device,
+    });
     this.#optimizer = openOptimizer(parameters, { type: 'adam', learningRate: LEARNING_RATE }, device);
-    this.#step = compileGradients(trainingLoss(model, items), { parameters, device });
   }
 
   async steps(count: number): Promise<Block> {
@@ -57,11 +65,11 @@ export class OwnSide implements Side {
     for (let i = 0; i < count; i++) {
       const step = this.#optimizer.steps;
       const started = performance.now();
-      const feeds = feedsOf(this.#batches[step % this.#batches.length], this.#texts);
-      const { loss } = await this.#step(feeds, { seed: 1, step: step + 1 });
-      await this.#optimizer.step();
+      const batch = this.#batches[step % this.#batches.length];
+      const { loss, rows } = await this.#step.run(batch, { seed: 1, step: step + 1 });
+      await this.#optimizer.step(rows);
       block.ms.push(performance.now() - started);
-      block.losses.push(loss.data[0]);
+      block.losses.push(loss);
     }
     const { user, system } = process.cpuUsage(before);
     block.cpuMs = (user + system) / 1000;
