@@ -12,17 +12,17 @@ import {
 } from '../../compile.ts';
 import { allocate, type Graph, type HostTensor, type RandomInput, sizeOf } from '../../graph.ts';
 import { encodeOnnx } from '../../onnx.ts';
-import type { Parameter } from '../../parameters.ts';
 import type { Randomness } from '../../random.ts';
+import { blockName, type Cuts, cutLarge, cutTensor } from './blocks.ts';
 import { frozenCopy } from './frozen.ts';
 import { lower } from './lower.ts';
 import { KEYS, keysOf } from './random.ts';
-import { type Group, inputOf, ResidentParameters } from './resident.ts';
+import { type CardOptions, type Group, inputOf, type Piece, ResidentParameters } from './resident.ts';
 import { createGpuSession, download, type GpuTensor, hostTensor, runGpu } from './runtime.ts';
 
 /** Compiles a program for the card: parameters and their gradients stay there. */
-export function compileResident(program: Program, strict: boolean): Compiled {
-  const resident = ResidentParameters.of(program.parameters);
+export function compileResident(program: Program, options: CardOptions): Compiled {
+  const resident = ResidentParameters.of(program.parameters, options.blockBytes);
   const sessions = new ShapeCache<ResidentSession>(program.sessions);
   const call = async (
     feeds: Feeds,
@@ -31,7 +31,7 @@ export function compileResident(program: Program, strict: boolean): Compiled {
   ) => {
     await after;
     const session = await sessions.get(feeds, () =>
-      ResidentSession.create(program, feeds, { resident, strict }),
+      ResidentSession.create(program, feeds, { ...options, resident }),
     );
     return session.run(feeds, randomness);
   };
@@ -39,15 +39,15 @@ export function compileResident(program: Program, strict: boolean): Compiled {
   return call;
 }
 
-interface Context {
+interface Context extends CardOptions {
   resident: ResidentParameters;
-  strict: boolean;
 }
 
 /** One compiled shape. */
 class ResidentSession {
   readonly #session: InferenceSession;
   readonly #graph: Graph;
+  readonly #cuts: Cuts;
   readonly #random: readonly RandomInput[];
   readonly #context: Context;
   /** Groups that the graph reads, those whose gradients it reads, and those whose gradients it writes. */
@@ -60,6 +60,7 @@ class ResidentSession {
   private constructor(
     session: InferenceSession,
     graph: Graph,
+    cuts: Cuts,
     random: readonly RandomInput[],
     zeros: Record<string, HostTensor>,
     context: Context,
@@ -67,6 +68,7 @@ class ResidentSession {
     const { groups } = context.resident;
     this.#session = session;
     this.#graph = graph;
+    this.#cuts = cuts;
     this.#random = random;
     this.#context = context;
     this.#zeros = zeros;
@@ -80,23 +82,26 @@ class ResidentSession {
     const { groups } = context.resident;
     const { differentiation } = program;
     const random = lower(graph);
-    for (const group of groups) readGroup(graph, group);
-    if (differentiation) {
-      const wanted = new Set(gradientNames(program));
-      for (const group of groups.filter(({ parameters: [p] }) => wanted.has(gradientName(p.name))))
-        writeGradient(graph, group, differentiation.accumulate);
-    }
     const zeros: Record<string, HostTensor> = {};
     for (const input of differentiation?.inputs ?? []) {
       const { shape } = feeds[input];
       const spec = { dtype: 'float32', shape } as const;
       if (!graph.outputs.has(gradientOf(input))) zeros[gradientOf(input)] = { ...spec, data: allocate(spec) };
     }
+    const cuts = cutLarge(graph, context.blockBytes);
+    for (const group of groups) readGroup(graph, group);
+    if (differentiation) {
+      const wanted = new Set(gradientNames(program));
+      for (const group of groups.filter(({ pieces: [{ parameter }] }) =>
+        wanted.has(gradientName(parameter.name)),
+      ))
+        writeGradient(graph, group, differentiation.accumulate);
+    }
     graph.finish();
     const stays = new Set([...groups.map(newGradient), ...(differentiation?.readLater ? ['loss'] : [])]);
     const resident = [...graph.outputs.keys()].filter((name) => stays.has(name));
     const session = await createGpuSession(encodeOnnx(graph), { resident, strict: context.strict });
-    return new ResidentSession(session, graph, random, zeros, context);
+    return new ResidentSession(session, graph, cuts, random, zeros, context);
   }
 
   async run(feeds: Feeds, randomness: Randomness): Promise<Record<string, HostTensor>> {
@@ -111,8 +116,15 @@ class ResidentSession {
       all[KEEP] = await hostTensor({ dtype: 'float32', shape: [1], data: Float32Array.of(keep) });
     }
     for (const [name, tensor] of Object.entries(feeds)) {
-      if (!this.#graph.inputs.has(name)) continue;
-      all[name] = await (tensor.frozen ? frozenCopy(tensor) : hostTensor(tensor));
+      const rows = this.#cuts.inputs.get(name);
+      const names = rows?.map((_, i) => blockName(name, i)) ?? [name];
+      if (!this.#graph.inputs.has(names[0])) continue;
+      const tensors = tensor.frozen
+        ? await frozenCopy(tensor, rows)
+        : await Promise.all(cutTensor(tensor, rows).map(hostTensor));
+      names.forEach((name, i) => {
+        all[name] = tensors[i];
+      });
     }
     if (this.#graph.inputs.has(KEYS)) all[KEYS] = await hostTensor(keysOf(this.#random, randomness));
     const outputs = await runGpu(this.#session, all);
@@ -121,6 +133,12 @@ class ResidentSession {
     for (const [name, { dtype, shape }] of this.#graph.outputs) {
       if (this.#written.some((group) => newGradient(group) === name)) continue;
       const tensor = outputs[name];
+      const whole = this.#cuts.outputs.get(name);
+      if (whole) {
+        results[whole.name] ??= { dtype, shape: whole.shape, data: allocate(whole) };
+        results[whole.name].data.set(await download(tensor), whole.firstRow * whole.shape[1]);
+        continue;
+      }
       results[name] =
         tensor.location === 'gpu-buffer'
           ? { dtype, shape, data: new Float32Array(), read: () => readOnce(tensor) }
@@ -146,17 +164,16 @@ const newGradient = (group: Group) => `new gradient of ${group.name}`;
 
 /** Lets a group's tensor be what the graph reads its parameters from. */
 function readGroup(graph: Graph, group: Group): void {
-  const used = group.parameters.filter(({ name }) => graph.inputs.delete(parameterName(name)));
+  const used = group.pieces.filter(({ name }) => graph.inputs.delete(parameterName(name)));
   if (!used.length) return;
   const whole = inputOf(group, 'value');
   graph.input(whole, { dtype: 'float32', shape: group.shape });
   const places = new Map<string, string>();
   const before = graph.nodes.splice(0, Infinity);
   let offset = 0;
-  for (const parameter of group.parameters) {
-    const size = sizeOf(parameter.shape);
-    if (used.includes(parameter))
-      places.set(parameterName(parameter.name), part(graph, group, parameter, offset));
+  for (const piece of group.pieces) {
+    const size = sizeOf(piece.shape);
+    if (used.includes(piece)) places.set(parameterName(piece.name), part(graph, group, piece, offset));
     offset += size;
   }
   const at = (name: string) => places.get(name) ?? name;
@@ -165,7 +182,7 @@ function readGroup(graph: Graph, group: Group): void {
   for (const output of graph.outputs.values()) output.value = at(output.value);
 }
 
-function part(graph: Graph, group: Group, { shape }: Parameter, offset: number): string {
+function part(graph: Graph, group: Group, { shape }: Piece, offset: number): string {
   const whole = inputOf(group, 'value');
   if (group.shape === shape) return whole;
   const ends = [[offset], [offset + sizeOf(shape)], [0]].map((values) => graph.ints(values));
@@ -174,20 +191,20 @@ function part(graph: Graph, group: Group, { shape }: Parameter, offset: number):
 
 /** Makes the gradients of a group's parameters one output in the form of the group, zeros where there are none. */
 function writeGradient(graph: Graph, group: Group, accumulate: boolean): void {
-  const outputs = group.parameters.map(({ name }) => {
+  const outputs = group.pieces.map(({ name }) => {
     const output = graph.outputs.get(gradientName(name));
     graph.outputs.delete(gradientName(name));
     return output?.value;
   });
   if (accumulate && !outputs.some(Boolean)) return;
-  const flat = group.parameters.map(({ shape }, i) => {
-    const target = group.parameters.length === 1 ? group.shape : [sizeOf(shape)];
+  const flat = group.pieces.map(({ shape }, i) => {
+    const target = group.pieces.length === 1 ? group.shape : [sizeOf(shape)];
     const value = outputs[i];
     if (value === undefined) return graph.filled(target, 0, 'float32');
     return target === shape ? value : graph.emit('Reshape', [value, graph.ints(target)]);
   });
   let value = flat.length === 1 ? flat[0] : graph.emit('Concat', flat, { axis: 0 });
-  if (group.shape !== group.parameters[0].shape && flat.length === 1)
+  if (group.shape !== group.pieces[0].shape && flat.length === 1)
     value = graph.emit('Reshape', [value, graph.ints(group.shape)]);
   if (accumulate) {
     const old = inputOf(group, 'gradient');

@@ -1,5 +1,6 @@
 import { UserError } from '../../../common/errors.ts';
 import type { Device, DeviceOptions } from '../contract.ts';
+import { BLOCK_BYTES } from './blocks.ts';
 import { compileResident } from './compile.ts';
 import { loadGraph } from './load.ts';
 import { ResidentOptimizer } from './optimizer.ts';
@@ -7,7 +8,13 @@ import { probeWebgpu } from './probe.ts';
 
 /** Graphics cards by way of WebGPU: Vulkan, Metal or Direct3D, through onnxruntime's package alone. */
 export function webgpuDevice(
-  { strict = false }: DeviceOptions & { strict?: boolean } = {},
+  {
+    strict = false,
+    blockBytes = BLOCK_BYTES,
+  }: DeviceOptions & {
+    strict?: boolean /** For tests: larger matrices are cut. */;
+    blockBytes?: number;
+  } = {},
   reason = 'as asked',
 ): Device {
   return {
@@ -17,8 +24,8 @@ export function webgpuDevice(
     inHostMemory: false,
     resident: true,
     load: (graph) => loadGraph(graph, strict),
-    compile: (program) => compileResident(program, strict),
-    optimizer: (parameters, options) => new ResidentOptimizer(parameters, options, strict),
+    compile: (program) => compileResident(program, { strict, blockBytes }),
+    optimizer: (parameters, options) => new ResidentOptimizer(parameters, options, { strict, blockBytes }),
   };
 }
 

@@ -10,7 +10,7 @@ import {
   type Stepper,
 } from '../../optimizer.ts';
 import type { Parameters } from '../../parameters.ts';
-import { type Group, inputOf, type Part, ResidentParameters } from './resident.ts';
+import { type CardOptions, type Group, inputOf, type Part, ResidentParameters } from './resident.ts';
 import { createGpuSession, type GpuTensor, hostTensor, runGpu } from './runtime.ts';
 
 /** What changes from step to step, in this order. */
@@ -30,8 +30,8 @@ export class ResidentOptimizer implements Stepper {
   readonly #sessions = new Map<string, Promise<InferenceSession>>();
   steps = 0;
 
-  constructor(parameters: Parameters, options: OptimizerOptions, strict: boolean) {
-    this.#resident = ResidentParameters.of(parameters);
+  constructor(parameters: Parameters, options: OptimizerOptions, { strict, blockBytes }: CardOptions) {
+    this.#resident = ResidentParameters.of(parameters, blockBytes);
     this.#options = options;
     this.#strict = strict;
   }
@@ -42,9 +42,13 @@ export class ResidentOptimizer implements Stepper {
 
   async step(rows: readonly RowGradients[] = []): Promise<undefined> {
     const { rateT, epsilonT, keep } = coefficientsAt(this.#options, ++this.steps);
-    const trained = new Map(rows.map(({ name, ids }) => [name, ids]));
+    const trained = new Map<Group, Int32Array>();
+    for (const group of this.#resident.groups) {
+      const ids = group.lazy ? rowsIn(group, rows) : undefined;
+      if (ids?.length) trained.set(group, ids);
+    }
     const groups = this.#resident.groups.filter(
-      ({ name, trainable, lazy }) => trainable && (!lazy || trained.has(name)),
+      (group) => group.trainable && (!group.lazy || trained.has(group)),
     );
     const session = await this.#session(groups);
     const coefficients = Float32Array.of(rateT, epsilonT, keep);
@@ -53,7 +57,7 @@ export class ResidentOptimizer implements Stepper {
     };
     for (const group of groups) {
       for (const part of READ) feeds[inputOf(group, part)] = await this.#resident.tensor(group, part);
-      const data = group.lazy && trained.get(group.name);
+      const data = trained.get(group);
       if (data) feeds[rowsOf(group)] = await hostTensor({ dtype: 'int32', shape: [data.length], data });
     }
     const results = await runGpu(session, feeds);
@@ -72,6 +76,16 @@ export class ResidentOptimizer implements Stepper {
     this.#sessions.set(key, session);
     return session;
   }
+}
+
+/** Which rows of a lazy group take the step. */
+function rowsIn(
+  { pieces: [{ parameter, firstRow, shape }] }: Group,
+  rows: readonly RowGradients[],
+): Int32Array | undefined {
+  const ids = rows.find(({ name }) => name === parameter.name)?.ids;
+  if (shape === parameter.shape) return ids;
+  return ids?.filter((id) => id >= firstRow && id < firstRow + shape[0]).map((id) => id - firstRow);
 }
 
 function adamGraph(groups: readonly Group[], options: OptimizerOptions): Graph {

@@ -1,5 +1,6 @@
 import { type HostTensor, sizeOf } from '../../graph.ts';
 import type { Parameter, Parameters, Residence } from '../../parameters.ts';
+import { blockName, blockRows, startsOf } from './blocks.ts';
 import { download, type GpuTensor, upload } from './runtime.ts';
 
 /** Parameters of fewer elements share one tensor, so that an optimizer step is a few operations over all of them. */
@@ -9,14 +10,31 @@ const SMALL = 2 ** 16;
 export const PARTS = ['value', 'first', 'second', 'gradient'] as const;
 export type Part = (typeof PARTS)[number];
 
-/** Parameters in one tensor: a table in its shape, or small parameters one after the other. */
+/** A parameter, or a block of rows of a large one. */
+export interface Piece {
+  name: string;
+  shape: readonly number[];
+  parameter: Parameter;
+  /** Its first row in the parameter. */
+  firstRow: number;
+}
+
+/** Parameters in one tensor: a table in its shape, a block of a large one, or small parameters one after the other. */
 export interface Group {
   /** How graphs call its tensors: `part` `name`. */
   name: string;
-  parameters: Parameter[];
+  pieces: Piece[];
   shape: readonly number[];
   trainable: boolean;
   lazy: boolean;
+}
+
+/** How the card is used. */
+export interface CardOptions {
+  /** True refuses graphs of which a part would run on the processor. */
+  strict: boolean;
+  /** Matrices of more bytes are cut into blocks of rows. */
+  blockBytes: number;
 }
 
 const inputOf = (group: Group, part: Part) => `${part} of ${group.name}`;
@@ -28,14 +46,15 @@ export class ResidentParameters implements Residence {
   static readonly #known = new WeakMap<Parameters, ResidentParameters>();
 
   /** The card's side of some parameters. */
-  static of(parameters: Parameters): ResidentParameters {
-    const known = ResidentParameters.#known.get(parameters) ?? new ResidentParameters(parameters);
+  static of(parameters: Parameters, blockBytes: number): ResidentParameters {
+    const known = ResidentParameters.#known.get(parameters) ?? new ResidentParameters(parameters, blockBytes);
     ResidentParameters.#known.set(parameters, known);
     parameters.residence = known;
     return known;
   }
 
   readonly #parameters: Parameters;
+  readonly #blockBytes: number;
   readonly #tensors = new Map<string, GpuTensor>();
   /** What the card has changed since the host last had it. */
   readonly #newer = new Set<string>();
@@ -43,13 +62,14 @@ export class ResidentParameters implements Residence {
   readonly #zeroed = new Set<Group>();
   #groups: Group[] | undefined;
 
-  private constructor(parameters: Parameters) {
+  private constructor(parameters: Parameters, blockBytes: number) {
     this.#parameters = parameters;
+    this.#blockBytes = blockBytes;
   }
 
   /** Made at the first use: which parameters are trained, and how, is settled by then. */
   get groups(): Group[] {
-    this.#groups ??= groupsOf(this.#parameters.all());
+    this.#groups ??= groupsOf(this.#parameters.all(), this.#blockBytes);
     return this.#groups;
   }
 
@@ -88,18 +108,21 @@ export class ResidentParameters implements Residence {
   #onHost(group: Group, part: Part): HostTensor {
     const data = new Float32Array(sizeOf(group.shape));
     let offset = 0;
-    for (const parameter of group.parameters) {
-      const values = this.#hostValues(parameter, part);
+    for (const piece of group.pieces) {
+      const values = this.#hostValues(piece, part);
       if (values) data.set(values, offset);
-      offset += sizeOf(parameter.shape);
+      offset += sizeOf(piece.shape);
     }
     return { dtype: 'float32', shape: group.shape, data };
   }
 
-  /** Where the host has a parameter's part; undefined for moments of parameters that have no arena yet. */
-  #hostValues({ name, values, slot }: Parameter, part: Part): Float32Array | undefined {
-    if (part === 'value') return values;
-    return slot && this.#parameters.view(name, part);
+  /** Where the host has a piece's part; undefined for moments of parameters that have no arena yet. */
+  #hostValues({ parameter, shape, firstRow }: Piece, part: Part): Float32Array | undefined {
+    const { name, values, slot } = parameter;
+    if (part !== 'value' && !slot) return undefined;
+    const whole = part === 'value' ? values : this.#parameters.view(name, part);
+    const start = firstRow && firstRow * shape[1];
+    return whole.subarray(start, start + sizeOf(shape));
   }
 
   async fetch(): Promise<void> {
@@ -111,8 +134,8 @@ export class ResidentParameters implements Residence {
     for (const { group, part } of newer) {
       const data = (await download(this.#tensors.get(inputOf(group, part))!)) as Float32Array;
       let offset = 0;
-      for (const parameter of group.parameters) {
-        const values = this.#hostValues(parameter, part)!;
+      for (const piece of group.pieces) {
+        const values = this.#hostValues(piece, part)!;
         values.set(data.subarray(offset, offset + values.length));
         offset += values.length;
       }
@@ -134,15 +157,41 @@ const zerosOf = ({ shape }: Group): HostTensor => ({
   data: new Float32Array(sizeOf(shape)),
 });
 
-function groupsOf(all: readonly Parameter[]): Group[] {
-  const isSmall = (p: Parameter) => p.trainable && !p.lazy && sizeOf(p.shape) < SMALL;
+/** @param blockBytes matrices of more bytes are cut */
+function groupsOf(all: readonly Parameter[], blockBytes: number): Group[] {
+  const isSmall = (p: Parameter) =>
+    p.trainable && !p.lazy && sizeOf(p.shape) < SMALL && !blockRows(p.shape, blockBytes);
   const small = all.filter(isSmall);
   const groups: Group[] = all
     .filter((p) => !isSmall(p))
-    .map((p) => ({ name: p.name, parameters: [p], shape: p.shape, trainable: p.trainable, lazy: p.lazy }));
+    .flatMap((p) => piecesOf(p, blockBytes))
+    .map((piece) => {
+      const { trainable, lazy } = piece.parameter;
+      return { name: piece.name, pieces: [piece], shape: piece.shape, trainable, lazy };
+    });
   if (small.length) {
     const size = small.reduce((sum, { shape }) => sum + sizeOf(shape), 0);
-    groups.push({ name: 'small parameters', parameters: small, shape: [size], trainable: true, lazy: false });
+    const pieces = small.map(wholePiece);
+    groups.push({ name: 'small parameters', pieces, shape: [size], trainable: true, lazy: false });
   }
   return groups;
+}
+
+const wholePiece = (parameter: Parameter): Piece => ({
+  name: parameter.name,
+  shape: parameter.shape,
+  parameter,
+  firstRow: 0,
+});
+
+function piecesOf(parameter: Parameter, blockBytes: number): Piece[] {
+  const { name, shape } = parameter;
+  const rows = blockRows(shape, blockBytes);
+  if (!rows) return [wholePiece(parameter)];
+  return startsOf(rows).map((firstRow, i) => ({
+    name: blockName(name, i),
+    shape: [rows[i], shape[1]],
+    parameter,
+    firstRow,
+  }));
 }
