@@ -119,7 +119,8 @@ function explainIssue(
 
 function shown(value: unknown): string {
   if (value === null) return 'nothing (null)';
-  if (typeof value === 'string') return `the text '${value}'`;
+  // A URL's credentials are not repeated: what is printed may be kept in a log.
+  if (typeof value === 'string') return `the text '${value.replace(/\/\/[^/@]*@/, '//...@')}'`;
   return JSON.stringify(value) ?? String(value);
 }
 

@@ -39,7 +39,7 @@ function chartOf(report: Report, d: number): TopLevelSpec {
     transform: [wanted],
     mark: { type: 'line' as const, point: { size: 12 }, tooltip: true },
     encoding: {
-      x: { field: x, type: 'quantitative' as const, title: titles[0], scale: { zero: true } },
+      x: { field: x, type: 'quantitative' as const, title: titles[0], axis: { tickMinStep: 1 } },
       y: { field: y, type: 'quantitative' as const, title: titles[1], scale: { zero: y === 'valid' } },
       detail: { field: 'seed' },
       color,

@@ -1,4 +1,5 @@
 import { execFileSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { arch, cpus, platform, release, totalmem } from 'node:os';
 import { join } from 'node:path';
@@ -7,8 +8,8 @@ import { packageFolder, packageManifest } from '../common/package.ts';
 /** What a run ran on, written as environment.json: all that decides the last bits of its numbers, besides its recipe. */
 export interface Environment {
   rec: string;
-  /** Of the checkout that rec runs from; undefined for an installed package. */
-  git?: { commit: string; changed: string[] };
+  /** Of the checkout that rec runs from, `diff` a hash of its uncommitted changes; undefined for an installed package. */
+  git?: { commit: string; changed: string[]; diff?: string };
   node: string;
   /** Versions of the libraries that rec is built on. */
   libraries: Record<string, string>;
@@ -34,7 +35,7 @@ export function environmentOf({
   const { version, dependencies } = packageManifest();
   return {
     rec: version,
-    git: gitState(),
+    git: gitState(packageFolder),
     node: process.version,
     libraries: dependencies,
     platform: `${platform()} ${release()} ${arch()}`,
@@ -56,18 +57,24 @@ export function environmentChanges(before: Partial<Environment>, now: Environmen
   return decisive.filter((key) => JSON.stringify(before[key]) !== JSON.stringify(now[key]));
 }
 
-function gitState(): Environment['git'] {
+/** The state of the checkout that a folder is the root of. */
+export function gitState(folder: string): Environment['git'] {
   // An installed package may lie in someone else's repository, whose state says nothing of it.
-  if (!existsSync(join(packageFolder, '.git'))) return undefined;
+  if (!existsSync(join(folder, '.git'))) return undefined;
   try {
     const git = (...args: string[]) =>
-      execFileSync('git', ['-C', packageFolder, ...args], {
+      execFileSync('git', ['-C', folder, ...args], {
         encoding: 'utf8',
         timeout: 5000,
+        maxBuffer: 2 ** 28,
         stdio: ['ignore', 'pipe', 'ignore'],
       });
     const changed = git('status', '--porcelain').split('\n').filter(Boolean);
-    return { commit: git('rev-parse', 'HEAD').trim(), changed: changed.map((line) => line.slice(3)) };
+    return {
+      commit: git('rev-parse', 'HEAD').trim(),
+      changed: changed.map((line) => line.slice(3)),
+      diff: changed.length ? createHash('sha256').update(git('diff', 'HEAD')).digest('hex') : undefined,
+    };
   } catch {
     return undefined;
   }

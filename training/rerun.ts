@@ -51,6 +51,8 @@ export async function rerunExperiment(
     throw new UserError(
       `${before.shown}: it is not finished, so there is nothing to compare with; go on with it by --resume`,
     );
+  // What cannot be compared with is found before the work.
+  await outcomeOf(before);
   const { run } = await runExperiment(
     { set: [], ...before.recipe(), runs, inputsAsIn: before.path },
     progress,

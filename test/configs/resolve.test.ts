@@ -276,4 +276,19 @@ test('describes parameters', () => {
   assert.ok(describeSchema(z.strictObject({ path: z.string() }))[0].required);
 });
 
+test("a URL's credentials are not repeated in an error", () => {
+  const schema = z.strictObject({ server: z.string().refine((url) => !url.includes('@')) });
+  const layer = assignmentLayer(['server=https://me:s3cret@host/path']);
+  const error = (() => {
+    try {
+      resolve(schema, [layer]);
+    } catch (caught) {
+      return caught as Error;
+    }
+  })();
+  assert.instance(error, UsageError);
+  assert.match(error!.message, 'https://...@host/path');
+  assert.not.match(error!.message, 's3cret');
+});
+
 test.run();

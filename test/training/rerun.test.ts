@@ -1,9 +1,11 @@
+import { execFileSync } from 'node:child_process';
 import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { Progress } from '../../common/progress.ts';
+import { gitState } from '../../training/environment.ts';
 import { runExperiment } from '../../training/index.ts';
 import { compareRuns, type Rerun, rerunExperiment } from '../../training/rerun.ts';
 import { RunFolder } from '../../training/run-folder.ts';
@@ -81,6 +83,29 @@ test('environment.json names what decides the last bits', ({ run }) => {
   if (environment.git) assert.match(environment.git.commit, /^[0-9a-f]{40}$/);
 });
 
+test('two states of the checkout with the same files changed are told apart by what has changed', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'rec-git-'));
+  const git = (...args: string[]) => execFileSync('git', ['-C', folder, ...args], { stdio: 'pipe' });
+  try {
+    git('init', '-q');
+    writeFileSync(join(folder, 'a.ts'), 'one');
+    git('add', 'a.ts');
+    git('-c', 'user.name=t', '-c', 'user.email=t@t', 'commit', '-qm', 'first');
+    const clean = gitState(folder)!;
+    const [two, three] = ['two', 'three'].map((text) => {
+      writeFileSync(join(folder, 'a.ts'), text);
+      return gitState(folder)!;
+    });
+    assert.equal([clean.changed, clean.diff], [[], undefined]);
+    assert.equal([two.commit, two.changed], [clean.commit, ['a.ts']]);
+    assert.equal(two.changed, three.changed);
+    assert.is.not(two.diff, three.diff);
+    assert.is(gitState(join(folder, '.git')), undefined, 'a package inside of another checkout');
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+});
+
 test('in the same environment, any difference is a failure; in another one, it is measured', async ({
   run,
 }) => {
@@ -134,6 +159,10 @@ test('what cannot be repeated is said before anything is trained', async ({ fold
   rmSync(join(unfinished, 'result.json'));
   assert.match(await attempt(unfinished), 'it is not finished, so there is nothing to compare with');
   assert.match(await attempt(folder), 'not a run folder');
+  const damaged = join(folder, 'damaged');
+  cpSync(run, damaged, { recursive: true });
+  writeFileSync(join(damaged, 'ranks.safetensors'), 'x');
+  assert.match(await attempt(damaged), 'ranks.safetensors: not a valid safetensors file');
   writeDataset(data, { seed: 2 });
   try {
     assert.match(
