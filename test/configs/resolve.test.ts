@@ -278,7 +278,7 @@ test('describes parameters', () => {
 
 test("a URL's credentials are not repeated in an error", () => {
   const schema = z.strictObject({ server: z.string().refine((url) => !url.includes('@')) });
-  const layer = assignmentLayer(['server=https://me:s3cret@host/path']);
+  const layer = assignmentLayer(schema, ['server=https://me:s3cret@host/path']);
   const error = (() => {
     try {
       resolve(schema, [layer]);
