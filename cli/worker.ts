@@ -1,12 +1,13 @@
 import type { CommandModule } from 'yargs';
 import { UsageError } from '../common/errors.ts';
 import { interrupted, interruptible } from './interrupt.ts';
-import { count, queueOptions, text } from './options.ts';
+import { count, deviceOptions, queueOptions, text } from './options.ts';
 
 interface Arguments {
   queue?: string;
   jobs: string;
   threads?: string;
+  device?: string;
   runs?: string;
   lease: string;
 }
@@ -20,19 +21,21 @@ export const worker: CommandModule<object, Arguments> = {
       queue: queueOptions.queue,
       jobs: { ...text('pieces of work at once, which share the threads'), default: '1' },
       threads: text('threads of all of them together [default: one a core]'),
+      device: text(`what embeds texts, ${deviceOptions.device.describe}; trials run where their sweep says`),
       runs: text('the folder of runs that the sweep was given, where this machine has it elsewhere'),
       lease: {
         ...text('seconds without a sign of life after which a worker counts as dead and is replaced'),
         default: '30',
       },
     }) as never,
-  async handler({ queue, jobs, threads, runs, lease }) {
+  async handler({ queue, jobs, threads, device, runs, lease }) {
     if (queue === undefined) throw new UsageError('which queue? Give --queue redis://host.');
     const { runWorker } = await import('../sweeps/worker.ts');
     const command = {
       queue,
       jobs: count('--jobs', jobs),
       threads: threads === undefined ? undefined : count('--threads', threads),
+      device,
       runs,
       lease: count('--lease', lease),
     };

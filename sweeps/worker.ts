@@ -17,6 +17,8 @@ export interface WorkerCommand {
   jobs: number;
   /** Threads of all of them together; undefined: one a core. */
   threads?: number;
+  /** What embeds texts; undefined: the best that works on this machine. Trials say themselves what they run on. */
+  device?: string;
   /** Where this machine has the folder that sweeps' folders are in; undefined: where the sweep has it. */
   runs?: string;
   /** Seconds without a sign of life after which a worker counts as dead. */
@@ -25,7 +27,7 @@ export interface WorkerCommand {
 
 /** `rec worker`: carries out trials of sweeps, and shards of embeddings, until the signal is raised. */
 export function runWorker(
-  { queue, jobs, threads = availableParallelism(), runs, lease }: WorkerCommand,
+  { queue, jobs, threads = availableParallelism(), device, runs, lease }: WorkerCommand,
   signal: AbortSignal,
   say: (text: string) => void,
 ): Promise<void> {
@@ -42,8 +44,9 @@ export function runWorker(
   };
   const shards: Handler = async (work: ShardsWork, context) => {
     const log = await mkdtemp(join(tmpdir(), 'rec-shards-'));
-    const only = ['--shards', work.shards.join(','), '--threads', String(share)];
-    await runCommand(['encode', ...work.args, ...only], log, context.signal);
+    const own = ['--threads', String(share), ...(device ? ['--device', device] : [])];
+    const args = ['encode', ...work.args, '--shards', work.shards.join(','), ...own];
+    await runCommand(args, log, context.signal);
     await rm(log, { recursive: true });
     if (work.artifacts === undefined) return;
     const store = new Store(work.artifacts);

@@ -47,7 +47,9 @@ export interface DenseOptions {
   dense: DenseSettings;
   encoder: Pick<EmbedJob, 'entry' | 'name' | 'settings'>;
   seed: number;
+  device: string;
   threads: number;
+  spinning: boolean;
 }
 
 const none: Hits = { items: new Int32Array(0), scores: new Float64Array(0) };
@@ -82,10 +84,12 @@ export class Dense {
 
   /** Vectors from the cache, or embedded now and kept there. */
   static async open(task: SearchTask, options: DenseOptions, progress: Progress): Promise<Dense> {
-    const { dense, encoder, seed, threads } = options;
+    const { dense, encoder, seed, threads, spinning } = options;
     const { texts, ids } = task.pool;
     const job: EmbedJob = { ...encoder, texts, rows: ids.length };
-    const context = { seed, threads, progress };
+    const { chooseDevice } = await import('../../training/choose-device.ts');
+    const device = await chooseDevice(options.device, { threads, spinning }, progress);
+    const context = { seed, threads, progress, device };
     const forQueries = await openForQueries(job, context);
     const { fingerprint } = forQueries;
     const identity: VectorIdentity = { task: task.manifest.hash, encoder: encoder.name, fingerprint };

@@ -165,7 +165,8 @@ test('shards of an embedding are made by workers, one of which dies; they come b
     ...['encode', '--dataset', data, '--encoder', 'bytes', '--plugin', join(folder, 'bytes.ts')],
     ...['--out', join(folder, `${name}.feature`), '--quiet'],
   ];
-  const startWorker = (name: string) => start(['worker', '--queue', redis.url, '--lease', '2'], cache(name));
+  const startWorker = (name: string) =>
+    start(['worker', '--queue', redis.url, '--lease', '2', '--device', 'cpu'], cache(name));
   const victim = startWorker('victim');
   const encode = start(
     [...args('remote'), '--queue', redis.url, '--artifacts', 's3://bucket'],

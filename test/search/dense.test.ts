@@ -6,6 +6,7 @@ import { UserError } from '../../common/errors.ts';
 import { Progress } from '../../common/progress.ts';
 import { seeded } from '../../common/random.ts';
 import { encoders } from '../../encoders/index.ts';
+import type { Device } from '../../engine/index.ts';
 import { Dense, type DenseSettings, denseSettings } from '../../search/dense/dense.ts';
 import { codecs } from '../../search/dense/storage.ts';
 import { normalise } from '../../search/dense/vectors.ts';
@@ -37,15 +38,20 @@ test.before(async (context) => {
 });
 test.after(({ folder }) => rmSync(folder, { recursive: true }));
 
-function open(task: SearchTask, encoder: string, config: object, settings: Partial<DenseSettings>) {
-  const entry = encoders.get(encoder);
+function open(
+  task: SearchTask,
+  encoder: string,
+  config: object,
+  settings: Partial<DenseSettings>,
+  entry = encoders.get(encoder),
+) {
   return Dense.open(
     task,
     {
       dense: { ...denseSettings.parse({}), ...settings },
       encoder: { entry, name: encoder, settings: entry.config.parse(config) },
       seed: 1,
-      threads: 2,
+      ...{ device: 'cpu', threads: 2, spinning: false },
     },
     new Progress(),
   );
@@ -81,6 +87,21 @@ for (const storage of ['f32', 'f16', 'int8'] as const) {
     await dense.close();
   });
 }
+
+test('texts are embedded on the device that was asked for', async ({ task }) => {
+  const lsa = encoders.get('lsa');
+  const devices: (Device | undefined)[] = [];
+  const entry: typeof lsa = {
+    ...lsa,
+    open(config, context) {
+      devices.push(context.device);
+      return lsa.open(config, context);
+    },
+  };
+  const dense = await open(task, 'lsa', { dims: 24 }, {}, entry);
+  await dense.close();
+  assert.equal([...new Set(devices.map((device) => `${device?.name}, ${device?.threads}`))], ['cpu, 2']);
+});
 
 test('approximate search by usearch tells its recall', async ({ folder, task, vectors, queries }) => {
   const there = await import('usearch' as string).then(
