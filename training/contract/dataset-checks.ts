@@ -16,6 +16,7 @@ export function datasetChecks(name: string): Check[] {
     {
       name: 'rows',
       rule: 'it is prepared to training, validation and test rows',
+      basic: true,
       async run() {
         const { counts } = (await load()).manifest;
         for (const split of ['train', 'valid', 'test'] as const)

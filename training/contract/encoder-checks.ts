@@ -42,6 +42,7 @@ export function encoderChecks(definition: EncoderDefinition): Check[] {
     {
       name: 'rows',
       rule: 'a finite vector a text, in order, none twice',
+      basic: true,
       async run() {
         const { values } = await encode(texts);
         ensure(values.every(Number.isFinite), 'a value is not finite');
