@@ -2,12 +2,10 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Cancelled } from '../common/errors.ts';
 import { Store, TakenOver } from '../queue/store.ts';
 
-/** Milliseconds between two pushes to a store: what is lost at most where a machine is lost. */
-const interval = 30_000;
-
 /**
  * Runs work on a folder that is kept on a store: what is there is brought first, what changes is pushed now and then and
  * at the end. Without a store the folder is one that all machines share, and there is nothing to bring.
+ * @param interval milliseconds between two pushes: what is lost at most where a machine is lost
  * @throws TakenOver where another worker keeps the folder by now, UserError where the store fails at the beginning or end
  */
 export async function keeping(
@@ -16,6 +14,7 @@ export async function keeping(
   artifacts: string | undefined,
   signal: AbortSignal,
   work: (signal: AbortSignal) => Promise<void>,
+  interval = 30_000,
 ): Promise<void> {
   if (artifacts === undefined) return work(signal);
   const store = new Store(artifacts);
@@ -30,15 +29,13 @@ export async function keeping(
         if (error instanceof TakenOver) lost.abort();
       });
   })();
-  try {
-    await work(AbortSignal.any([signal, lost.signal]));
-  } catch (error) {
-    // Called off, or on its way to another worker: this far it has come.
-    if (error instanceof Cancelled && !lost.signal.aborted) await keeper.push(folder);
-    if (!lost.signal.aborted) throw error;
-  } finally {
-    ended.abort();
-    await pushing;
-  }
-  await keeper.push(folder);
+  const failure: unknown = await work(AbortSignal.any([signal, lost.signal])).then(
+    () => undefined,
+    (error) => error,
+  );
+  ended.abort();
+  await pushing;
+  // Called off, or on its way to another worker, it leaves what it has come to.
+  if (failure === undefined || failure instanceof Cancelled) await keeper.push(folder);
+  if (failure !== undefined) throw failure;
 }

@@ -16,6 +16,7 @@ export async function startStore(bucket: string, { unavailable = 0 } = {}) {
   const objects = new Map<string, Buffer>();
   /** 'PUT key', as they came. */
   const requests: string[] = [];
+  let denied = false;
   const server = createServer(async (request, response) => {
     const body = await bytesOf(request);
     const url = new URL(request.url!, 'http://host');
@@ -24,7 +25,7 @@ export async function startStore(bucket: string, { unavailable = 0 } = {}) {
     const fail = (status: number, code: string) =>
       response.writeHead(status).end(`<Error><Code>${code}</Code><Message>no: ${code}</Message></Error>`);
     if (unavailable-- > 0) return fail(500, 'InternalError');
-    if (!isSigned(request, url, body)) return fail(403, 'SignatureDoesNotMatch');
+    if (denied || !isSigned(request, url, body)) return fail(403, 'SignatureDoesNotMatch');
     if (requested !== bucket) return fail(404, 'NoSuchBucket');
     requests.push(`${request.method} ${key || url.searchParams.get('prefix')}`);
     if (request.method === 'PUT') {
@@ -54,7 +55,11 @@ export async function startStore(bucket: string, { unavailable = 0 } = {}) {
     AWS_ACCESS_KEY_ID: credentials.id,
     AWS_SECRET_ACCESS_KEY: credentials.secret,
   };
-  return { objects, requests, env, close: () => server.close().closeAllConnections() };
+  /** Refuses all credentials, or takes the right ones again. */
+  const deny = (all: boolean) => {
+    denied = all;
+  };
+  return { objects, requests, env, deny, close: () => server.close().closeAllConnections() };
 }
 
 async function bytesOf(request: IncomingMessage): Promise<Buffer> {
