@@ -1,3 +1,5 @@
+import { halfTable } from './tensor-values.ts';
+
 /**
  * Half-precision floats (IEEE 754 binary16) as their 16 raw bits, rounded to the nearest, ties to even. Numbers from 65,520
  * on become infinite.
@@ -5,6 +7,12 @@
 export function toFloat16(values: Float32Array): Uint16Array {
   const bits = new Uint32Array(values.buffer, values.byteOffset, values.length);
   return Uint16Array.from(bits, half);
+}
+
+/** The values of halves. */
+export function fromFloat16(halves: Uint16Array): Float32Array {
+  const values = halfTable();
+  return Float32Array.from(halves, (bits) => values[bits]);
 }
 
 function half(bits: number): number {

@@ -81,7 +81,7 @@ export function convertInto(
 let halves: Float32Array | undefined;
 
 /** The value of each of the 65,536 half-precision bit patterns (IEEE 754 binary16). */
-function halfTable(): Float32Array {
+export function halfTable(): Float32Array {
   if (halves) return halves;
   halves = new Float32Array(65536);
   for (let bits = 0; bits < 65536; bits++) {

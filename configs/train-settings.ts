@@ -44,6 +44,12 @@ export const trainSettings = z.strictObject({
     .describe(
       'parts of a batch that are computed side by side, a thread each; 0: two for small models of ids, else one',
     ),
+  textStorage: z
+    .enum(['f32', 'f16'])
+    .default('f32')
+    .describe(
+      'how frozen text vectors are held; f16 rounds them, takes half the memory, and computes in f32',
+    ),
   maxHistory: z.int().positive().default(50).describe('latest items of a history that a model sees'),
   checkpointSeconds: z
     .number()

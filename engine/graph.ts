@@ -1,9 +1,11 @@
 import { UserError } from '../common/errors.ts';
 
-export type DType = 'float32' | 'int32' | 'bool';
+/** float16 is a way to store what a function takes in: it computes with float32. */
+export type DType = 'float32' | 'int32' | 'bool' | 'float16';
 /** Types of the elements of a graph's values: those of tensors, and those that only graphs know. */
-export type ElementType = DType | 'int64' | 'int8' | 'uint32' | 'float16';
-export type HostArray = Float32Array | Int32Array | Uint8Array;
+export type ElementType = DType | 'int64' | 'int8' | 'uint32';
+/** Halves are their 16 bits. */
+export type HostArray = Float32Array | Int32Array | Uint8Array | Uint16Array;
 
 /** Type and size of a tensor. Shapes are static; graphs that are not traced have -1, -2, ... for sizes that only a run tells. */
 export interface Spec {
@@ -53,19 +55,13 @@ export const sizeOf = (shape: readonly number[]): number => shape.reduce((a, b) 
 /** A new zeroed array for `spec`. */
 export function allocate(spec: Spec): HostArray {
   const n = sizeOf(spec.shape);
-  return spec.dtype === 'float32'
-    ? new Float32Array(n)
-    : spec.dtype === 'int32'
-      ? new Int32Array(n)
-      : new Uint8Array(n);
+  return new ARRAYS[spec.dtype](n);
 }
 
-const arrayOf = (dtype: DType, values: ArrayLike<number>): HostArray =>
-  dtype === 'float32'
-    ? Float32Array.from(values)
-    : dtype === 'int32'
-      ? Int32Array.from(values)
-      : Uint8Array.from(values);
+/** What holds the elements of each type. */
+export const ARRAYS = { float32: Float32Array, int32: Int32Array, bool: Uint8Array, float16: Uint16Array };
+
+const arrayOf = (dtype: DType, values: ArrayLike<number>): HostArray => ARRAYS[dtype].from(values);
 
 /** An ONNX graph under construction: values are named, a value has one producer. */
 export class Graph {

@@ -45,6 +45,6 @@ export {
 export type { Randomness } from './random.ts';
 export { type Executable, keepsMemory, runOnnx } from './session.ts';
 export { compileShards, type Sharded } from './shards.ts';
-export { tf } from './tf.ts';
+export { tensorOf, tf } from './tf.ts';
 export { isTracing, modelLine } from './tracer.ts';
 export { transpose } from './transpose.ts';

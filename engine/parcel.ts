@@ -1,4 +1,4 @@
-import { type HostArray, type HostTensor, type Spec, sizeOf } from './graph.ts';
+import { ARRAYS, type HostArray, type HostTensor, type Spec, sizeOf } from './graph.ts';
 
 const ALIGNMENT = 64;
 
@@ -11,7 +11,7 @@ export class Parcel {
     let offset = 0;
     this.#places = contents.map(([name, { dtype, shape }]) => {
       const place = { name, spec: { dtype, shape }, offset };
-      const bytes = sizeOf(shape) * (dtype === 'bool' ? 1 : 4);
+      const bytes = sizeOf(shape) * ARRAYS[dtype].BYTES_PER_ELEMENT;
       offset += Math.ceil(bytes / ALIGNMENT) * ALIGNMENT;
       return place;
     });
@@ -26,9 +26,5 @@ export class Parcel {
   }
 }
 
-function view(buffer: ArrayBuffer, offset: number, { dtype, shape }: Spec): HostArray {
-  const length = sizeOf(shape);
-  if (dtype === 'float32') return new Float32Array(buffer, offset, length);
-  if (dtype === 'int32') return new Int32Array(buffer, offset, length);
-  return new Uint8Array(buffer, offset, length);
-}
+const view = (buffer: ArrayBuffer, offset: number, { dtype, shape }: Spec): HostArray =>
+  new ARRAYS[dtype](buffer, offset, sizeOf(shape));

@@ -2,6 +2,7 @@ import { fileURLToPath } from 'node:url';
 import type { DataId, KernelBackend, TensorInfo } from '@tensorflow/tfjs';
 import { messageOf, UserError } from '../common/errors.ts';
 import { allocate, type DType, Graph, type HostArray, type Spec } from './graph.ts';
+import { ELEMENT_TYPE } from './onnx.ts';
 import { tf } from './tf.ts';
 
 export const TRACER = 'onnx-tracer';
@@ -101,7 +102,7 @@ class TracerBackend extends tf.KernelBackend {
     if (value.name !== undefined) this.graph.specs.set(value.name, value);
     const dataId = {};
     this.#values.set(dataId, value);
-    return { dataId, shape: [...value.shape], dtype: value.dtype };
+    return { dataId, shape: [...value.shape], dtype: value.dtype as tf.DataType };
   }
 
   /** The element that all of `t`'s elements equal, or undefined. */
@@ -157,8 +158,8 @@ class TracerBackend extends tf.KernelBackend {
 
   override readSync(dataId: DataId): tf.BackendValues {
     const value = this.#values.get(dataId);
-    if (value?.data) return value.data;
-    if (value?.uniform !== undefined) return allocate(value).fill(value.uniform);
+    if (value?.data) return value.data as tf.BackendValues;
+    if (value?.uniform !== undefined) return allocate(value).fill(value.uniform) as tf.BackendValues;
     throw new UserError(
       `dataSync: a value was read while the model was compiled${modelLine()}; a compiled function has no values yet, ` +
         'so it cannot branch on them: express the choice with tf.where',
@@ -227,6 +228,7 @@ export function trace(
   target: Target = 'cpu',
 ): Graph {
   const graph = new Graph();
+  const halves = new Map<string, string>();
   const host = tf.getBackend();
   const stackLimit = Error.stackTraceLimit;
   Error.stackTraceLimit = 60; // deep enough to find the model's own line below tfjs's frames
@@ -237,7 +239,11 @@ export function trace(
       const symbols: Record<string, tf.Tensor> = {};
       for (const [name, spec] of Object.entries(inputs)) {
         graph.input(name, spec);
-        symbols[name] = tf.engine().makeTensorFromTensorInfo(tracer.tensor(name, spec.shape, spec.dtype));
+        const half = spec.dtype === 'float16';
+        const wide = half ? graph.emit('Cast', [name], { to: ELEMENT_TYPE.float32 }) : name;
+        if (half) halves.set(wide, name);
+        const tensor = tracer.tensor(wide, spec.shape, half ? 'float32' : spec.dtype);
+        symbols[name] = tf.engine().makeTensorFromTensorInfo(tensor);
       }
       for (const [name, t] of Object.entries(build(symbols))) {
         graph.output(name, { dtype: t.dtype as DType, shape: t.shape }, tracer.nameOf(t));
@@ -250,7 +256,20 @@ export function trace(
     tracer.stop();
     Error.stackTraceLimit = stackLimit;
   }
+  gatherBeforeCast(graph, halves);
   return graph;
+}
+
+/** Rows that are looked up in halves are widened after that, not the whole matrix before. @param halves by their float32 value */
+function gatherBeforeCast(graph: Graph, halves: Map<string, string>): void {
+  for (const node of halves.size ? graph.nodes.splice(0, Infinity) : []) {
+    const half = halves.get(node.inputs[0]);
+    if (node.op !== 'Gather' || !half) graph.nodes.push(node);
+    else {
+      const rows = graph.emit('Gather', [half, ...node.inputs.slice(1)], node.attributes);
+      graph.nodes.push({ ...node, op: 'Cast', inputs: [rows], attributes: { to: ELEMENT_TYPE.float32 } });
+    }
+  }
 }
 
 function explain(error: unknown): unknown {

@@ -1,12 +1,14 @@
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { UsageError } from '../common/errors.ts';
+import { toFloat16 } from '../common/half.ts';
 import type { Progress } from '../common/progress.ts';
 import { MadeTexts, type Texts } from '../common/texts.ts';
 import { configsFolder } from '../configs/catalogue.ts';
 import type { RunOptions } from '../configs/options.ts';
 import { loadPluginsOf, type Plugin } from '../configs/plugins.ts';
 import { type ResolvedRun, resolveRun } from '../configs/run.ts';
+import type { TrainSettings } from '../configs/train-settings.ts';
 import { dropWords } from '../data/augment.ts';
 import { type Dataset, loadDataset, missingFiles, resolveSource } from '../data/index.ts';
 import {
@@ -152,7 +154,7 @@ async function openTrained(run: TrainedRun, progress: Progress, start: boolean):
   };
   const vectors =
     definition.input === 'id' ? undefined : await embedItems(run, dataset.itemTexts, dataset, context);
-  const text = vectors && tableOf(vectors);
+  const text = vectors && tableOf(vectors, run.train);
   const parameters = new Parameters({ seed: run.seed });
   const { maxHistory, init } = run.train;
   const built = definition.build(run.model.settings, {
@@ -205,12 +207,12 @@ async function embedItems(
   return embedTexts({ entry, name, settings, texts, rows: dataset.itemCount }, context);
 }
 
-const tableOf = ({ rows, dims, values }: TextVectors): TextTable => ({
-  dtype: 'float32',
-  shape: [rows, dims],
-  data: values,
-  frozen: true,
-});
+function tableOf({ rows, dims, values }: TextVectors, { textStorage }: TrainSettings): TextTable {
+  const table = { shape: [rows, dims], frozen: true };
+  return textStorage === 'f16'
+    ? { ...table, dtype: 'float16', data: toFloat16(values) }
+    : { ...table, dtype: 'float32', data: values };
+}
 
 /** The texts again with words dropped, where the model's own loss contrasts histories with such a view. */
 async function embedDropped(
@@ -228,7 +230,7 @@ async function embedDropped(
   }
   const whole = dataset.itemTexts;
   const texts = new MadeTexts(whole.length, (i) => dropWords(whole.at(i)!, rate, run.seed, i));
-  return tableOf(await embedItems(run, texts, dataset, context));
+  return tableOf(await embedItems(run, texts, dataset, context), run.train);
 }
 
 async function startFrom(init: string, parameters: Parameters, progress: Progress): Promise<void> {

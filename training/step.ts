@@ -4,6 +4,7 @@ import type { Batch } from '../data/batches.ts';
 import type { Dataset } from '../data/dataset.ts';
 import { targetCounts } from '../data/inspect.ts';
 import {
+  allocate,
   type Compiled,
   compileGradients,
   compileShards,
@@ -277,11 +278,12 @@ class SampledStep extends TrainingStep {
 const rowsOf = ({ name }: Parameter): string => `rows of ${name}`;
 
 /** Rows of a matrix [n, width], copied. */
-function gatherRows({ shape, data }: HostTensor, ids: Int32Array): HostTensor {
+function gatherRows({ dtype, shape, data }: HostTensor, ids: Int32Array): HostTensor {
   const width = shape[1];
-  const out = new Float32Array(ids.length * width);
+  const rows = { dtype, shape: [ids.length, width] };
+  const out = allocate(rows);
   ids.forEach((id, i) => {
-    out.set((data as Float32Array).subarray(id * width, (id + 1) * width), i * width);
+    out.set(data.subarray(id * width, (id + 1) * width), i * width);
   });
-  return { dtype: 'float32', shape: [ids.length, width], data: out };
+  return { ...rows, data: out };
 }

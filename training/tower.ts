@@ -113,7 +113,7 @@ interface Chunk {
 }
 
 /** Chunks of one size, for one compiled shape: the last one reaches back into the one before. */
-function cut({ shape: [items, dims], data, frozen }: HostTensor, most: number): Chunk[] {
+function cut({ dtype, shape: [items, dims], data, frozen }: HostTensor, most: number): Chunk[] {
   const chunks = Math.ceil(items / most);
   const count = Math.ceil(items / chunks);
   return Array.from({ length: chunks }, (_, i) => {
@@ -124,7 +124,7 @@ function cut({ shape: [items, dims], data, frozen }: HostTensor, most: number): 
       first,
       count,
       feeds: {
-        text: { dtype: 'float32', shape: [count, dims], data: text, frozen },
+        text: { dtype, shape: [count, dims], data: text, frozen },
         ids: { dtype: 'int32', shape: [count], data: ids },
       },
     };

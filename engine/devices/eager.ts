@@ -3,7 +3,7 @@ import { type Compiled, type Feeds, gradientName, gradientOf, type Program } fro
 import { withRandomness } from '../eager.ts';
 import { allocate, type DType, type HostArray, type HostTensor, sizeOf } from '../graph.ts';
 import type { Parameters } from '../parameters.ts';
-import { tf } from '../tf.ts';
+import { tensorOf, tf } from '../tf.ts';
 import { modelLine } from '../tracer.ts';
 import type { Device, DeviceOptions } from './contract.ts';
 import { cpuDevice } from './cpu.ts';
@@ -32,11 +32,11 @@ function eagerly({ fn, parameters, differentiation }: Program, backend: string):
     frozen.delete(name);
   };
   const take = (name: string, feed: HostTensor): tf.Tensor => {
-    const { data, shape, dtype } = feed;
+    const { data } = feed;
     const known = frozen.get(name);
     if (feed.frozen && known?.data === data) return known.tensor;
     drop(name);
-    const tensor = tf.tensor(data, [...shape], dtype);
+    const tensor = tensorOf(feed);
     if (feed.frozen) frozen.set(name, { data, tensor: tf.keep(tensor) });
     return tensor;
   };

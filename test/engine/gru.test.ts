@@ -1,5 +1,5 @@
 import { test } from 'uvu';
-import { gru, type HostTensor, tf } from '../../engine/index.ts';
+import { gru, type HostTensor, tensorOf, tf } from '../../engine/index.ts';
 import { agrees, type Case, close, eagerly, floats, intVector, withGradients } from './support/agree.ts';
 
 type Layer = Case['fn'];
@@ -42,7 +42,7 @@ const ours =
         hidden: hidden as tf.Tensor2D,
         hiddenBias: hiddenBias as tf.Tensor1D,
       },
-      lengths && (tf.tensor1d(intVector(...lengths).data, 'int32') as tf.Tensor1D),
+      lengths && (tensorOf(intVector(...lengths)) as tf.Tensor1D),
     );
 
 for (const [length, lengths] of [[4], [1], [4, [2, 4, 1]], [2, [2, 2, 2]], [1, [1, 1, 1]]] as [

@@ -13,6 +13,7 @@ import {
   linearCrossEntropy,
   noise,
   Parameters,
+  tensorOf,
   tf,
 } from '../../engine/index.ts';
 import {
@@ -125,8 +126,8 @@ const crossEntropy =
   (target: HostTensor, weight: HostTensor, options: CrossEntropyOptions = {}) =>
   (op: 'ours' | 'plain'): Op =>
   (h, items) => {
-    const t = tf.tensor1d(target.data, 'int32');
-    const w = tf.tensor1d(weight.data, 'float32');
+    const t = tensorOf(target) as tf.Tensor1D;
+    const w = tensorOf(weight) as tf.Tensor1D;
     return op === 'plain'
       ? plainCrossEntropy(h, items, t, w)
       : linearCrossEntropy(h as tf.Tensor2D, items as tf.Tensor2D, t, w, options);

@@ -8,6 +8,7 @@ import {
   type HostTensor,
   Parameters,
   type Randomness,
+  tensorOf,
   tf,
   withRandomness,
 } from '../../engine/index.ts';
@@ -143,8 +144,6 @@ export interface LossAndGradients {
   loss: number;
   gradients: Map<string, Float32Array>;
 }
-
-const tensorOf = ({ data, shape, dtype }: HostTensor) => tf.tensor(data, [...shape], dtype);
 
 /** Loss and gradients of one step by eager tfjs. */
 export function eagerStep({ model, parameters }: Built, feeds: Feeds, at: Randomness): LossAndGradients {

@@ -8,6 +8,7 @@ import {
   type HostTensor,
   type Inputs,
   sizeOf,
+  tensorOf,
   tf,
   withRandomness,
 } from '../../../engine/index.ts';
@@ -58,26 +59,22 @@ export const intVector = (...values: number[]): HostTensor => ({
   data: Int32Array.from(values),
 });
 
-export const toTensor = ({ data, shape, dtype }: HostTensor): tf.Tensor => tf.tensor(data, [...shape], dtype);
+export const toTensor = tensorOf;
 
 type Named = (inputs: Inputs) => Record<string, tf.Tensor>;
 
 /** Runs `fn` on tfjs's own cpu backend. */
 export function eagerly(fn: Named, feeds: Feeds): Record<string, HostTensor> {
-  return tf.tidy(() => {
+  const results: Record<string, HostTensor> = {};
+  tf.tidy(() => {
     const inputs = Object.fromEntries(Object.entries(feeds).map(([name, t]) => [name, toTensor(t)]));
     const outputs = Object.entries(withRandomness({ seed: 0, step: 0 }, () => fn(inputs)));
-    return Object.fromEntries(
-      outputs.map(([name, t]) => [
-        name,
-        {
-          dtype: t.dtype as HostTensor['dtype'],
-          shape: t.shape,
-          data: t.dataSync().slice() as HostTensor['data'],
-        },
-      ]),
-    );
+    for (const [name, t] of outputs) {
+      const data = t.dataSync().slice() as HostTensor['data'];
+      results[name] = { dtype: t.dtype as HostTensor['dtype'], shape: t.shape, data };
+    }
   });
+  return results;
 }
 
 export const DEVICES: Device[] = [1, 2].map((threads) => cpuDevice({ threads }));
