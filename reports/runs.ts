@@ -78,7 +78,9 @@ async function runFolders(folder: string, levels: number): Promise<Found[]> {
   const sweep = join(folder, SWEEP_FILE);
   if (existsSync(sweep)) {
     const { trials } = await readJson<ReturnType<Sweep['listing']>>(sweep);
-    return trials.map(({ run, status, stop, error }) => ({
+    // Encoders that a sweep pretrains are no rows of a table; trials that lack theirs say so.
+    const runs = trials.filter(({ settings }) => settings.pretrain === undefined);
+    return runs.map(({ run, status, stop, error }) => ({
       folder: join(folder, run),
       state: [status, error ?? stop].filter(Boolean).join(': '),
     }));
@@ -90,7 +92,8 @@ async function runFolders(folder: string, levels: number): Promise<Found[]> {
 }
 
 async function readRun(folder: string): Promise<FinishedRun> {
-  const file = (name: string) => join(folder, name);
+  const run = RunFolder.open(folder);
+  const file = (name: string) => run.file(name);
   const result = await readJson<RunResult>(file('result.json'));
   if (!result.test) throw new UserError(`${file('result.json')}: not the result of a run`);
   const ranks = await readRanks(file(RANKS_FILE));
@@ -100,7 +103,7 @@ async function readRun(folder: string): Promise<FinishedRun> {
     result,
     settings: Object.fromEntries(leavesOf(readYamlLayer(file('config.yaml')).values)),
     rowsHash: hashRows(ranks, result.items),
-    epochs: await new RunFolder(folder).readEpochs(),
+    epochs: await run.readEpochs(),
     ranks,
   };
 }

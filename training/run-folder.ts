@@ -5,6 +5,7 @@ import { hostname } from 'node:os';
 import { basename, join, relative, resolve } from 'node:path';
 import { UserError } from '../common/errors.ts';
 import { explainFileError, readJson, writeFileAtomic } from '../common/files.ts';
+import { readYamlLayer } from '../configs/layers.ts';
 import type { Plugin } from '../configs/plugins.ts';
 import type { EpochRecord, TrainingState } from './checkpoint.ts';
 import { learningCurve } from './curve.ts';
@@ -35,8 +36,12 @@ export class RunFolder {
   /** A folder that is there. @throws UserError where it is no run's */
   static open(path: string): RunFolder {
     const folder = new RunFolder(resolve(path));
-    if (existsSync(folder.file('config.yaml'))) return folder;
-    throw new UserError(`${path}: not a run folder (it has no config.yaml)`);
+    if (!existsSync(folder.file('config.yaml')))
+      throw new UserError(`${path}: not a run folder (it has no config.yaml)`);
+    // The one thing that a pretraining needs and a run has not.
+    if ('pairs' in readYamlLayer(folder.file('config.yaml')).values)
+      throw new UserError(`${path}: holds a pretraining, not a run of a recommender`);
+    return folder;
   }
 
   /** A folder of the caller's choice, where one was given. @throws UserError where it is a run already */

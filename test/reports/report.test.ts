@@ -255,7 +255,11 @@ test("a sweep's runs are those that it lists; of others it says where they stand
     { run: 'run-1', status: 'stopped', stop: 'place 2 of 2 after epoch 1' },
     { run: 'run-9', status: 'failed', error: 'no space left' },
   ];
-  writeFileSync(join(sweep, 'sweep.json'), JSON.stringify({ trials }));
+  const listed = [
+    { run: 'pretrain-mlm', settings: { pretrain: 'mlm' }, status: 'done' },
+    ...trials.map((trial, seed) => ({ ...trial, settings: { seed } })),
+  ];
+  writeFileSync(join(sweep, 'sweep.json'), JSON.stringify({ trials: listed }));
   const report = await makeReport({ paths: [sweep], baselines: [] }, new Progress());
   assert.equal(
     report.systems.map(({ name }) => name),

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { suite } from 'uvu';
@@ -159,6 +159,10 @@ test('what cannot be repeated is said before anything is trained', async ({ fold
   rmSync(join(unfinished, 'result.json'));
   assert.match(await attempt(unfinished), 'it is not finished, so there is nothing to compare with');
   assert.match(await attempt(folder), 'not a run folder');
+  const pretraining = join(folder, 'pretraining');
+  mkdirSync(pretraining);
+  writeFileSync(join(pretraining, 'config.yaml'), 'pairs: pairs.tsv.gz\n');
+  assert.match(await attempt(pretraining), 'holds a pretraining, not a run of a recommender');
   const damaged = join(folder, 'damaged');
   cpSync(run, damaged, { recursive: true });
   writeFileSync(join(damaged, 'ranks.safetensors'), 'x');
