@@ -38,6 +38,8 @@ export interface Catalogue<M extends ModelEntry = ModelEntry, E extends EncoderE
   encoders: Registry<E>;
   /** The folder that holds models/, datasets/ and encoders/ of YAML files. */
   folder: string;
+  /** Hashes of the plugins that some of it comes from; undefined where nobody asks. */
+  plugins?: readonly string[];
 }
 
 /** The folder of the YAML files that come with the project. */
@@ -45,12 +47,12 @@ export const configsFolder: string = fileURLToPath(new URL('.', import.meta.url)
 
 /** What comes with the project, and what plugins that the options name add. Imports the models, and with them tfjs. */
 export async function projectCatalogue(options: ConfigOptions = { set: [] }, under: readonly Layer[] = []) {
-  await loadPluginsOf(options, under);
+  const plugins = (await loadPluginsOf(options, under)).map(({ hash }) => hash);
   const [{ models }, { encoders }] = await Promise.all([
     import('../models/index.ts'),
     import('../encoders/index.ts'),
   ]);
-  return { models, encoders, folder: configsFolder };
+  return { models, encoders, folder: configsFolder, plugins };
 }
 
 /** A choice, and the settings that come with it. */

@@ -117,7 +117,9 @@ function resolveTrial(file: SweepFile, point: Point): Trial {
   const { threads: _t, device: _d, spinning: _s, ...deciding } = run.config;
   const { seed, ...candidate } = deciding;
   const words = [run.dataset, run.model.entry.name, ...(run.encoder ? [run.encoder.name] : [])];
-  const id = hashJson(deciding).slice(0, 8);
+  // A plugin that has changed makes its trials others: what the old one came to is not taken for theirs.
+  const { plugins = [] } = point.catalogue;
+  const id = hashJson(plugins.length ? { ...deciding, plugins } : deciding).slice(0, 8);
   return {
     id,
     run: runName(words, id),

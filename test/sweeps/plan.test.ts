@@ -54,6 +54,14 @@ test('a grid is every combination, the last key varying fastest; base is in ever
   );
 });
 
+test('a plugin that has changed makes other trials', (given) => {
+  const text = 'base: { run.model: sasrec }\ngrid: { seed: [1, 2] }\n';
+  const idsWith = (...plugins: string[]) =>
+    plan({ ...given, catalogue: { ...given.catalogue, plugins } }, text).trials.map(({ id }) => id);
+  assert.equal(idsWith('a'), idsWith('a'));
+  assert.is(new Set([...idsWith(), ...idsWith('a'), ...idsWith('b'), ...idsWith('a', 'b')]).size, 8);
+});
+
 test('zip goes side by side; ~ leaves a key as it is; the grid crosses it', (given) => {
   const text = `
 grid: { seed: [1, 2] }
