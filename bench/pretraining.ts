@@ -6,7 +6,7 @@ import { rowsWithin } from '../encoders/pretraining/parts.ts';
 import { PretrainingStep } from '../encoders/pretraining/step.ts';
 import { robertaConfigFile } from '../encoders/roberta-files.ts';
 import type { RobertaConfig } from '../encoders/roberta-model.ts';
-import { cpuDevice, linearSchedule, Optimizer, Parameters } from '../engine/index.ts';
+import { cpuDevice, type Device, linearSchedule, openOptimizer, Parameters } from '../engine/index.ts';
 import { type Bench, type BenchRow, median, round, watched } from './bench.ts';
 import { findTorch, type Torch, TorchProcess } from './peers/torch.ts';
 
@@ -31,7 +31,7 @@ const rest = {
 };
 const base = { layers: 12, heads: 12, hiddenSize: 768, innerSize: 3072, vocabSize: 50265, ...rest };
 const mini = { layers: 4, heads: 4, hiddenSize: 256, innerSize: 1024, vocabSize: 8192, ...rest };
-const shapes: Shape[] = [
+export const shapes: Shape[] = [
   { name: 'roberta-base, 16 pairs x 64 tokens', config: base, pairs: 16, length: 64, memoryMb: 2048 },
   {
     name: 'blair-mini, 128 pairs x 64 tokens, in one pass',
@@ -64,7 +64,7 @@ export const pretraining: Bench = {
     const peers = torch && hasTransformers(torch) ? torch : undefined;
     const rows: BenchRow[] = [];
     for (const shape of shapes.filter(({ name }) => !chosen || name.includes(chosen))) {
-      rows.push(await measure(shape, shape.alone ? undefined : peers));
+      rows.push(await measurePretraining(shape, shape.alone ? undefined : peers));
       console.error(rows.at(-1));
     }
     const notes = [
@@ -77,9 +77,15 @@ export const pretraining: Bench = {
   },
 };
 
-const hasTransformers = ({ python }: Torch) => spawnSync(python, ['-c', 'import transformers']).status === 0;
+export const hasTransformers = ({ python }: Torch) =>
+  spawnSync(python, ['-c', 'import transformers']).status === 0;
 
-async function measure({ name, config, pairs, length, memoryMb }: Shape, torch?: Torch): Promise<BenchRow> {
+/** @param torch with transformers */
+export async function measurePretraining(
+  { name, config, pairs, length, memoryMb }: Shape,
+  torch: (Torch & { device?: string }) | undefined,
+  device: Device = cpuDevice(),
+): Promise<BenchRow> {
   const threads = availableParallelism();
   const parameters = new Parameters({ seed: 1 });
   const heads: Heads = { pooling: 'cls', pooler: 'tanh', lm: true };
@@ -92,14 +98,11 @@ async function measure({ name, config, pairs, length, memoryMb }: Shape, torch?:
     objective: { contrastive: true, temperature: 0.05, mlmWeight: MLM_WEIGHT, mlmProbability: 0.15 },
     vocabulary: { size: config.vocabSize, maskId: config.vocabSize - 1, special: new Set([0, 1, 2]) },
     rows: rowsWithin(memoryMb * 2 ** 20, 2 * pairs, length, config),
-    device: cpuDevice({ threads }),
+    device,
   });
-  const optimizer = new Optimizer(parameters, {
-    type: 'adamw',
-    learningRate: 5e-5,
-    clipNorm: 1,
-    schedule: linearSchedule(0, 1000),
-  });
+  const schedule = linearSchedule(0, 1000);
+  const adamw = { type: 'adamw', learningRate: 5e-5, clipNorm: 1, schedule } as const;
+  const optimizer = openOptimizer(parameters, adamw, device);
   const peer =
     torch &&
     new TorchProcess(torch, './pretraining_step.py', {
@@ -107,6 +110,7 @@ async function measure({ name, config, pairs, length, memoryMb }: Shape, torch?:
       pairs,
       length,
       threads,
+      device: torch.device,
       mlmWeight: MLM_WEIGHT,
     });
   const ourSteps = async (count: number) => {
@@ -118,7 +122,7 @@ async function measure({ name, config, pairs, length, memoryMb }: Shape, torch?:
       const started = performance.now();
       const texts = Array.from({ length: 2 * pairs }, () => textOf(length, config.vocabSize, random.below));
       await step.run(texts.slice(0, pairs), texts.slice(pairs), { seed: 1, step: number }, random);
-      optimizer.step();
+      await optimizer.step();
       ms.push(performance.now() - started);
     }
     const { user, system } = process.cpuUsage(before);

@@ -6,6 +6,8 @@ import { AskedProcess } from './process.ts';
 export interface Torch {
   python: string;
   version: string;
+  /** Whether it sees a card. */
+  cuda: boolean;
 }
 
 export const TORCH_MISSING =
@@ -21,12 +23,15 @@ export function findTorch(): Torch | undefined {
   const python = asked ?? 'python3';
   const { status, stdout, stderr, error } = spawnSync(
     python,
-    ['-c', 'import torch; print(torch.__version__)'],
+    ['-c', 'import torch; print(torch.__version__, torch.cuda.is_available())'],
     {
       encoding: 'utf8',
     },
   );
-  if (status === 0) return { python, version: stdout.trim() };
+  if (status === 0) {
+    const [version, cuda] = stdout.trim().split(' ');
+    return { python, version, cuda: cuda === 'True' };
+  }
   if (asked) throw new Error(`REC_PYTHON=${asked} cannot import torch: ${error?.message ?? stderr.trim()}`);
   return undefined;
 }

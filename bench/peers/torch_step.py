@@ -1,7 +1,8 @@
 """Training steps of the four models in plain PyTorch, as RecBole writes them: the peer of `npm run bench -- steps`.
 
-argv: {"model", "items", "length", "textDims", "settings", "threads", "learningRate", "tuned"}. Then, a line of JSON each on stdin:
+argv: {"model", "items", "length", "textDims", "settings", "threads", "learningRate", "tuned", "device" [cpu]}. Then, a line of JSON each on stdin:
   {"texts": [[x]]}                                                                 frozen text vectors [items, textDims]
+  {"randomTexts": true}                                                            the same, drawn here
   {"batches": [{"history": [[id]], "positions": [flat] or null, "target": [id]}]}  what steps go round
   {"parameters": {name: {"shape", "values"}}}                                      start from these (rec's names and layout)
   {"steps": n}                                                   answers {"ms": [n], "losses": [n], "cpuMs": of all threads}
@@ -199,8 +200,9 @@ def main():
     spec = json.loads(sys.argv[1])
     torch.set_num_threads(spec["threads"])
     torch.manual_seed(1)
+    device = spec.get("device", "cpu")
     kind = {"sasrec": SASRec, "gru4rec": GRU4Rec, "sasrec-text": SASRecText, "unisrec": UniSRec}[spec["model"]]
-    model = kind(spec["items"], spec["length"], spec["textDims"], spec["settings"], spec["tuned"])
+    model = kind(spec["items"], spec["length"], spec["textDims"], spec["settings"], spec["tuned"]).to(device)
     extra = {"fused": True} if spec["tuned"] else {}
     optimizer = torch.optim.Adam(model.parameters(), lr=spec["learningRate"], **extra)
     batches, texts, done = [], None, 0
@@ -209,14 +211,16 @@ def main():
         if "batches" in command:
             batches = [
                 (
-                    torch.tensor(b["history"]),
-                    None if b["positions"] is None else torch.tensor(b["positions"]),
-                    torch.tensor(b["target"]),
+                    torch.tensor(b["history"], device=device),
+                    None if b["positions"] is None else torch.tensor(b["positions"], device=device),
+                    torch.tensor(b["target"], device=device),
                 )
                 for b in command["batches"]
             ]
         if "texts" in command:
-            texts = torch.tensor(command["texts"])
+            texts = torch.tensor(command["texts"], device=device)
+        if command.get("randomTexts"):
+            texts = torch.randn(spec["items"], spec["textDims"], device=device)
         if "parameters" in command:
             load(model, command["parameters"])
         if "steps" in command:
