@@ -15,7 +15,7 @@ if [ "$1" = pack ]; then
     --exclude=./$bin/darwin --exclude=./$bin/win32 --exclude=./$bin/linux/arm64 \
     --exclude='./node_modules/@tensorflow/*/src' --exclude='*.es2017*.js' --exclude='*.fesm*.js' --exclude='*.min.js' \
     --exclude='./node_modules/@biomejs' --exclude='./node_modules/typescript' --exclude='./node_modules/@typescript' \
-    --exclude='./node_modules/assemblyscript' --exclude='./node_modules/binaryen' --exclude='./node_modules/@duckdb' \
+    --exclude='./node_modules/assemblyscript' --exclude='./node_modules/binaryen' \
     . -C "$node" --transform='s|^node$|./bench/node|' node | xz -T0 -6 >"$file.part" && mv "$file.part" "$file"
   ls -lh "$file"
   exit

@@ -5,7 +5,7 @@ import { drawInGraph } from './random.ts';
 
 /**
  * Rewrites, before `finish()`, what onnxruntime's WebGPU provider leaves to the processor, in operations that it has, and
- * random inputs in hashes. Integers other than indices are left as they are.
+ * random inputs in hashes.
  * @returns the random inputs that were replaced; their keys are an input now
  */
 export function lower(graph: Graph): readonly RandomInput[] {
@@ -129,6 +129,27 @@ const REWRITES: Record<string, Rewrite | undefined> = {
       graph.emit('Cast', [graph.emit(op, [x, graph.scalar(0, dtype)])], { to: ONNX_TYPE[dtype] });
     return graph.emit('Sub', [is('Greater'), is('Less')]);
   },
+  Neg: (graph, { inputs: [x] }) =>
+    isInteger(graph, x) ? graph.emit('Sub', [graph.scalar(0, 'int32'), x]) : undefined,
+  Abs: (graph, { inputs: [x] }) =>
+    isInteger(graph, x)
+      ? graph.emit('Max', [x, graph.emit('Sub', [graph.scalar(0, 'int32'), x])])
+      : undefined,
+  Relu: (graph, { inputs: [x] }) =>
+    isInteger(graph, x) ? graph.emit('Max', [x, graph.scalar(0, 'int32')]) : undefined,
+  // Of integers: what a division leaves, with the divisor's sign.
+  Mod(graph, { inputs: [a, b] }) {
+    if (!isInteger(graph, a)) return undefined;
+    const emit = (op: string, ...inputs: string[]) => graph.emit(op, inputs);
+    const zero = graph.scalar(0, 'int32');
+    const rest = emit('Sub', a, emit('Mul', emit('Div', a, b), b));
+    const moved = emit('Add', rest, b);
+    const isAbove = emit('And', emit('Greater', rest, zero), emit('Less', b, zero));
+    const isBelow = emit('And', emit('Less', rest, zero), emit('Greater', b, zero));
+    return emit('Where', isAbove, moved, emit('Where', isBelow, moved, rest));
+  },
+  ArgMax: (graph, node) => firstOf(graph, node, 'ReduceMax'),
+  ArgMin: (graph, node) => firstOf(graph, node, 'ReduceMin'),
   Or(graph, { inputs }) {
     const neither = graph.emit(
       'And',
@@ -137,6 +158,29 @@ const REWRITES: Record<string, Rewrite | undefined> = {
     return graph.emit('Not', [neither]);
   },
 };
+
+const isInteger = (graph: Graph, name: string): boolean => graph.specs.get(name)?.dtype === 'int32';
+
+/** The first place along an axis that has the largest, or the smallest, element: the provider's own is in 64 bits. */
+function firstOf(graph: Graph, { inputs: [x], attributes }: Node, reduce: string): string | undefined {
+  const spec = graph.specs.get(x);
+  if (!spec) return undefined;
+  const axis = attributes.axis as number;
+  const count = spec.shape[axis];
+  const best = graph.emit(reduce, [x, graph.ints([axis])], { keepdims: 1 });
+  const shape = spec.shape.map((_, i) => (i === axis ? count : 1));
+  const places = graph.constant(
+    'int32',
+    shape,
+    Int32Array.from({ length: count }, (_, i) => i),
+  );
+  const found = graph.emit('Where', [
+    graph.emit('Equal', [x, best]),
+    places,
+    graph.scalar(count - 1, 'int32'),
+  ]);
+  return graph.emit('ReduceMin', [found, graph.ints([axis])], { keepdims: 0 });
+}
 
 const integers = (graph: Graph, name: string): number[] =>
   Array.from(graph.constants.get(name)!.data as BigInt64Array, Number);
