@@ -54,11 +54,11 @@ export function cutLarge(graph: Graph, limit: number): Cuts {
   return new Cutter(graph, limit).run();
 }
 
-const ROW_BY_ROW = new Set(
-  'Add Sub Mul Div Neg Pow Sqrt Max Min Relu Exp Log Tanh Sigmoid Reciprocal Where Cast Greater Less GreaterOrEqual'.split(
-    ' ',
-  ),
-);
+/** Operations whose rows need the same rows of their operands alone. */
+const ROW_BY_ROW = new Set([
+  ...['Add', 'Sub', 'Mul', 'Div', 'Pow', 'Max', 'Min', 'Where', 'Greater', 'GreaterOrEqual', 'Less'],
+  ...['Neg', 'Sqrt', 'Exp', 'Log', 'Reciprocal', 'Relu', 'Tanh', 'Sigmoid', 'Cast'],
+]);
 
 class Cutter {
   readonly #graph: Graph;
@@ -191,7 +191,7 @@ class Cutter {
   }
 
   /** Products: of blocks side by side, below each other, or summed up, as the large matrix's rows are an axis of the result or not. */
-  #product(node: Node, large: number[] | undefined): Cut | { whole: string } {
+  #product(node: Node, large: number[] | undefined): Cut | { whole: string } | undefined {
     const { op, inputs, attributes } = node;
     const [a, b, c] = inputs;
     const { transA, transB } = attributes;
@@ -205,18 +205,17 @@ class Cutter {
     if (large) {
       const parts = transA ? this.#parts(a, large, 1) : this.#blocks(a, large);
       const other = this.#whole(b);
-      const added = c === undefined ? undefined : (this.#blocksOrSame(c, large) ?? this.#blocks(c, large));
-      return this.#each(large, (i) => of(parts[i], other, added?.[i]));
+      const added = c === undefined ? [] : this.#blocksOrSame(c, large);
+      if (!added) return undefined;
+      return this.#each(large, (i) => of(parts[i], other, added[i]));
     }
-    // Columns of the result.
-    if (right && transB) {
-      const products = right.names.map((block) => of(this.#whole(a), block));
-      const whole = this.#graph.emit('Concat', products, { axis: 1 });
-      return { whole: c === undefined ? whole : this.#emit('Add', whole, this.#whole(c)) };
-    }
-    if (left && !transA) {
-      const products = left.names.map((block) => of(block, this.#whole(b)));
-      const whole = this.#graph.emit('Concat', products, { axis: 0 });
+    // Columns of the result, or rows of a small one.
+    const columns = right && transB;
+    if (columns || (left && !transA)) {
+      const products = columns
+        ? right.names.map((block) => of(this.#whole(a), block))
+        : left!.names.map((block) => of(block, this.#whole(b)));
+      const whole = this.#graph.emit('Concat', products, { axis: columns ? 1 : 0 });
       return { whole: c === undefined ? whole : this.#emit('Add', whole, this.#whole(c)) };
     }
     // What is summed over.
