@@ -10,13 +10,13 @@ if [ "$1" = pack ]; then
   file=$(realpath "$2")
   bin=node_modules/onnxruntime-node/bin/napi-v6
   node=$(dirname "$(readlink -f "$(command -v node)")")
-  # tfjs's bundles for browsers, sources and maps are not read; nor is what only checks and builds the project.
-  tar -cf - --exclude=.git --exclude='./runs/?*' --exclude=./bench/results --exclude='*.map' --exclude='*.d.ts' \
+  # What is not read there: tests, trained weights, tfjs's bundles for browsers, sources and maps, and what checks and builds the project.
+  tar -cf - --exclude=.git --exclude='./runs/?*' --exclude=./bench/results --exclude=./test --exclude=./encoders/checkpoints --exclude='*.map' --exclude='*.d.ts' \
     --exclude=./$bin/darwin --exclude=./$bin/win32 --exclude=./$bin/linux/arm64 \
     --exclude='./node_modules/@tensorflow/*/src' --exclude='*.es2017*.js' --exclude='*.fesm*.js' --exclude='*.min.js' \
     --exclude='./node_modules/@biomejs' --exclude='./node_modules/typescript' --exclude='./node_modules/@typescript' \
     --exclude='./node_modules/assemblyscript' --exclude='./node_modules/binaryen' \
-    . -C "$node" --transform='s|^node$|./bench/node|' node | xz -T0 -6 >"$file.part" && mv "$file.part" "$file"
+    . -C "$node" --transform='s|^node$|./bench/node|' node | xz -9 >"$file.part" && mv "$file.part" "$file"
   ls -lh "$file"
   exit
 fi
