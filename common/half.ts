@@ -1,5 +1,3 @@
-import { halfTable } from './tensor-values.ts';
-
 /**
  * Half-precision floats (IEEE 754 binary16) as their 16 raw bits, rounded to the nearest, ties to even. Numbers from 65,520
  * on become infinite.
@@ -35,4 +33,22 @@ function subnormal(magnitude: number): number {
   const rest = mantissa & ((1 << shift) - 1);
   const middle = 1 << (shift - 1);
   return kept + (rest > middle || (rest === middle && (kept & 1) === 1) ? 1 : 0);
+}
+
+let halves: Float32Array | undefined;
+
+/** The value of each of the 65,536 half-precision bit patterns (IEEE 754 binary16). */
+export function halfTable(): Float32Array {
+  if (halves) return halves;
+  halves = new Float32Array(65536);
+  for (let bits = 0; bits < 65536; bits++) {
+    const sign = bits & 0x8000 ? -1 : 1;
+    const exponent = (bits >> 10) & 31;
+    const fraction = bits & 1023;
+    if (exponent === 31) halves[bits] = fraction ? Number.NaN : sign * Number.POSITIVE_INFINITY;
+    else
+      halves[bits] =
+        sign * (exponent ? (1 + fraction / 1024) * 2 ** (exponent - 15) : (fraction / 1024) * 2 ** -14);
+  }
+  return halves;
 }

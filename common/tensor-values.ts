@@ -1,5 +1,6 @@
 import type { FileHandle } from 'node:fs/promises';
 import { UserError } from './errors.ts';
+import { halfTable } from './half.ts';
 import { type DType, dtypes } from './safetensors-header.ts';
 
 const blockBytes = 8 << 20;
@@ -76,22 +77,4 @@ export function convertInto(
     const bits = new Uint32Array(out.buffer, out.byteOffset, out.length);
     for (let i = 0; i < values.length; i++) bits[first + i] = (values[i] as number) << 16;
   } else throw new UserError(`${name} holds ${dtype}, floating-point numbers were expected`);
-}
-
-let halves: Float32Array | undefined;
-
-/** The value of each of the 65,536 half-precision bit patterns (IEEE 754 binary16). */
-export function halfTable(): Float32Array {
-  if (halves) return halves;
-  halves = new Float32Array(65536);
-  for (let bits = 0; bits < 65536; bits++) {
-    const sign = bits & 0x8000 ? -1 : 1;
-    const exponent = (bits >> 10) & 31;
-    const fraction = bits & 1023;
-    if (exponent === 31) halves[bits] = fraction ? Number.NaN : sign * Number.POSITIVE_INFINITY;
-    else
-      halves[bits] =
-        sign * (exponent ? (1 + fraction / 1024) * 2 ** (exponent - 15) : (fraction / 1024) * 2 ** -14);
-  }
-  return halves;
 }

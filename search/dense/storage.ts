@@ -1,4 +1,4 @@
-import { toFloat16 } from '../../common/half.ts';
+import { halfTable, toFloat16 } from '../../common/half.ts';
 
 /** How vectors are kept: as they are, in half precision, or in 8 bits with a scale of its own for every vector. */
 export const storages = ['f32', 'f16', 'int8'] as const;
@@ -23,7 +23,7 @@ const f16: Codec = {
   },
   decode(bytes, _dims, out) {
     const halves = new Uint16Array(bytes.buffer, bytes.byteOffset, out.length);
-    const values = halfValues();
+    const values = halfTable();
     for (let i = 0; i < out.length; i++) out[i] = values[halves[i]];
   },
 };
@@ -52,16 +52,3 @@ const int8: Codec = {
 
 /** The codecs of what is kept beside the vectors themselves. */
 export const codecs: Record<Exclude<Storage, 'f32'>, Codec> = { f16, int8 };
-
-let values: Float32Array | undefined;
-
-/** The value of every half below infinity, by its bits. */
-function halfValues(): Float32Array {
-  values ??= Float32Array.from({ length: 65_536 }, (_, half) => {
-    const exponent = (half >> 10) & 31;
-    const fraction = half & 1023;
-    const magnitude = exponent ? (1 + fraction / 1024) * 2 ** (exponent - 15) : fraction * 2 ** -24;
-    return half & 0x8000 ? -magnitude : magnitude;
-  });
-  return values;
-}
