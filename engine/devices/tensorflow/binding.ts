@@ -66,10 +66,21 @@ export function packageFolder(): string {
   );
 }
 
+/** @throws UserError where the file is damaged, or of a version that kept other things in it */
+function readSetup(): Setup {
+  try {
+    const setup = JSON.parse(readFileSync(setupFile(), 'utf8')) as Setup;
+    if (typeof setup.binding === 'string' && typeof setup.library === 'string') return setup;
+  } catch {
+    // The same is to be done about a file that is no JSON.
+  }
+  throw new UserError(`${setupFile()} does not say which binding to TensorFlow is used; run again: ${SETUP}`);
+}
+
 /** The binding that `rec setup tensorflow` made, else one that tfjs's packages brought; undefined where there is none. */
 function findBinding(): FoundBinding | undefined {
   if (existsSync(setupFile())) {
-    const setup = JSON.parse(readFileSync(setupFile(), 'utf8')) as Setup;
+    const setup = readSetup();
     return { path: join(setup.binding, bindingFile), setup };
   }
   const libraries = packageFolders().map((folder) => join(folder, 'lib'));

@@ -5,7 +5,7 @@ import { dirname, join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { Cancelled, UserError } from '../../../common/errors.ts';
-import { makeBinding, type SetupOptions } from '../../../engine/index.ts';
+import { makeBinding, probeDevice, type SetupOptions } from '../../../engine/index.ts';
 
 const test = suite<{ folder: string; env: NodeJS.ProcessEnv }>('setup tensorflow');
 
@@ -51,6 +51,21 @@ function fakeTensorflow(folder: string, files: string[]): string {
 const WHEEL = ['libtensorflow_cc.so.2', 'libtensorflow_framework.so.2', 'include/tensorflow/c/eager/c_api.h'];
 const hasCompiler = spawnSync('g++', ['--version']).status === 0;
 if (!hasCompiler) console.log('skipped: there is no g++');
+
+for (const [what, content] of [
+  ['damaged', '{ "tensorflow": "2.2'],
+  ['of another version', '{ "tensorflow": "2.21.0", "library": "/somewhere" }'],
+]) {
+  test(`a file ${what} of what was set up is named, with what to do`, async () => {
+    const folder = join(process.env.REC_CACHE!, 'tensorflow');
+    mkdirSync(folder, { recursive: true });
+    writeFileSync(join(folder, 'setup.json'), content);
+    const { works, why } = await probeDevice('tensorflow');
+    assert.is(works, false);
+    // Without the optional package it is that which is missed first.
+    assert.match(why, /setup\.json does not say .*; run again: rec setup tensorflow$|is not installed/);
+  });
+}
 
 test('no Python', async ({ folder }) => {
   const python = join(folder, 'nowhere');
