@@ -4,13 +4,18 @@
  */
 export function toFloat16(values: Float32Array): Uint16Array {
   const bits = new Uint32Array(values.buffer, values.byteOffset, values.length);
-  return Uint16Array.from(bits, half);
+  // Not Uint16Array.from, which first lists all elements on JavaScript's heap.
+  const halves = new Uint16Array(bits.length);
+  for (let i = 0; i < bits.length; i++) halves[i] = half(bits[i]);
+  return halves;
 }
 
 /** The values of halves. */
 export function fromFloat16(halves: Uint16Array): Float32Array {
   const values = halfTable();
-  return Float32Array.from(halves, (bits) => values[bits]);
+  const out = new Float32Array(halves.length);
+  for (let i = 0; i < out.length; i++) out[i] = values[halves[i]];
+  return out;
 }
 
 function half(bits: number): number {
