@@ -87,6 +87,7 @@ export class Dense {
     const { dense, encoder, seed, threads, spinning } = options;
     const { texts, ids } = task.pool;
     const job: EmbedJob = { ...encoder, texts, rows: ids.length };
+    // Imported here: BM25 alone needs no device, nor the training that tries one out.
     const { chooseDevice } = await import('../../training/choose-device.ts');
     const device = await chooseDevice(options.device, { threads, spinning }, progress);
     const context = { seed, threads, progress, device };

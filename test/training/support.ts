@@ -4,12 +4,13 @@ import { Progress } from '../../common/progress.ts';
 import { seeded } from '../../common/random.ts';
 import { lossSettings, trainSettings } from '../../configs/train-settings.ts';
 import type { Dataset } from '../../data/dataset.ts';
-import { cpuDevice, type Device } from '../../engine/index.ts';
+import { cpuDevice, type Device, type Stepper } from '../../engine/index.ts';
 import type { Metrics } from '../../evaluation/metrics.ts';
 import type { EpochRecord } from '../../training/checkpoint.ts';
+import type { TrainingStep } from '../../training/step.ts';
 import { Trainer } from '../../training/trainer.ts';
 import { randomRows } from '../data/rows-support.ts';
-import { type Built, build, ITEMS, textFor, type Variant, variants } from '../models/support.ts';
+import { type Built, batchesOf, build, ITEMS, textFor, type Variant, variants } from '../models/support.ts';
 
 /** Users with histories of random items, as a prepared dataset: train, valid and test rows alike. */
 export function randomDataset(lengths: readonly number[]): Dataset {
@@ -37,6 +38,18 @@ export function randomDataset(lengths: readonly number[]): Dataset {
       counts: { users: 0, items: 0, interactions: 0, train: 0, valid: 0, test: 0 },
     },
   };
+}
+
+/** Takes steps on a few batches in turn; their losses. */
+export async function takeSteps(step: TrainingStep, optimizer: Stepper, count: number): Promise<number[]> {
+  const batches = batchesOf([5, 9, 3, 4], { mode: 'grouped', batchSize: 40 });
+  const losses: number[] = [];
+  for (let i = 1; i <= count; i++) {
+    const { loss, rows } = await step.run(batches[i % batches.length], { seed: 1, step: i });
+    await optimizer.step(rows);
+    losses.push(loss);
+  }
+  return losses;
 }
 
 export function variantNamed(name: string): Variant {

@@ -9,8 +9,8 @@ import { rankAll } from '../../evaluation/ranking.ts';
 import type { RankingOptions } from '../../evaluation/tally.ts';
 import { ModelScorer } from '../../training/scorer.ts';
 import { trainingStep } from '../../training/step.ts';
-import { batchesOf, build, ITEMS, stir, textFor, type Variant, variants } from '../models/support.ts';
-import { randomDataset } from './support.ts';
+import { build, ITEMS, stir, textFor, type Variant, variants } from '../models/support.ts';
+import { randomDataset, takeSteps } from './support.ts';
 
 const STEPS = 3;
 const MAX_HISTORY = 12;
@@ -42,13 +42,7 @@ async function train(variant: Variant, text: HostTensor, device: Device, { loss 
   const options = { ...built, dataset, text, loss: lossSettings.parse(loss), parts: 1, seed: 1, device };
   const step = trainingStep(options, chunkItems ? { largeCatalogue: 1, chunkItems } : {});
   const optimizer = openOptimizer(built.parameters, { type: 'adam', learningRate: 1e-3 }, device);
-  const batches = batchesOf([5, 9, 3, 4], { mode: 'grouped', batchSize: 40 });
-  const losses: number[] = [];
-  for (let i = 1; i <= STEPS; i++) {
-    const { loss, rows } = await step.run(batches[i % batches.length], { seed: 1, step: i });
-    await optimizer.step(rows);
-    losses.push(loss);
-  }
+  const losses = await takeSteps(step, optimizer, STEPS);
   await built.parameters.fetch();
   const scorer = new ModelScorer(built.model, dataset, text, MAX_HISTORY, { ...built, device });
   await scorer.refresh();

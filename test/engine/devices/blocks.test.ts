@@ -6,7 +6,8 @@ import { webgpuDevice } from '../../../engine/devices/webgpu/index.ts';
 import { type Device, type HostTensor, openOptimizer, Parameters } from '../../../engine/index.ts';
 import { CardPlaces } from '../../../training/card-places.ts';
 import { trainingStep } from '../../../training/step.ts';
-import { batchesOf, ITEMS, stir, TEXT_DIMS, type Variant, variants } from '../../models/support.ts';
+import { ITEMS, stir, TEXT_DIMS, type Variant, variants } from '../../models/support.ts';
+import { takeSteps } from '../../training/support.ts';
 import { matmul } from '../cases/matmul.ts';
 import { agreeWithEager } from '../support/agree.ts';
 import { webgpuHere } from './support.ts';
@@ -46,13 +47,7 @@ async function course({ definition, settings }: Variant, text: HostTensor, way: 
     way.chunks,
   );
   const optimizer = openOptimizer(parameters, { type: 'adam', learningRate: 1e-3 }, device);
-  const batches = batchesOf([5, 9, 3, 4], { mode: 'grouped', batchSize: 40 });
-  const losses: number[] = [];
-  for (let i = 1; i <= STEPS; i++) {
-    const { loss, rows } = await step.run(batches[i % batches.length], { seed: 1, step: i });
-    await optimizer.step(rows);
-    losses.push(loss);
-  }
+  const losses = await takeSteps(step, optimizer, STEPS);
   await parameters.fetch();
   await step.close();
   return {

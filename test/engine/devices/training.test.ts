@@ -4,12 +4,11 @@ import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { lossSettings } from '../../../configs/train-settings.ts';
-import type { Batch } from '../../../data/batches.ts';
 import { cpuDevice, type Device, type OptimizerOptions, openOptimizer } from '../../../engine/index.ts';
 import { loadCheckpoint, saveCheckpoint } from '../../../training/checkpoint.ts';
 import { trainingStep } from '../../../training/step.ts';
-import { batchesOf, build, ITEMS, stir, textFor, type Variant, variants } from '../../models/support.ts';
-import { runWith, trainerOf } from '../../training/support.ts';
+import { build, ITEMS, stir, textFor, type Variant, variants } from '../../models/support.ts';
+import { runWith, takeSteps, trainerOf } from '../../training/support.ts';
 import { webgpuHere } from './support.ts';
 
 const STEPS = 20;
@@ -43,13 +42,7 @@ async function course(
     device,
   });
   const optimizer = openOptimizer(parameters, { type: 'adam', learningRate: 1e-3, ...adam }, device);
-  const batches: Batch[] = batchesOf([5, 9, 3, 4], { mode: 'grouped', batchSize: 40 });
-  const losses: number[] = [];
-  for (let i = 1; i <= STEPS; i++) {
-    const { loss, rows } = await step.run(batches[i % batches.length], { seed: 1, step: i });
-    await optimizer.step(rows);
-    losses.push(loss);
-  }
+  const losses = await takeSteps(step, optimizer, STEPS);
   await parameters.fetch();
   await step.close();
   return { losses, parameters: new Map(parameters.all().map(({ name, values }) => [name, values.slice()])) };
