@@ -1,6 +1,6 @@
-import { fileURLToPath } from 'node:url';
 import type { DataId, KernelBackend, TensorInfo } from '@tensorflow/tfjs';
-import { messageOf, UserError } from '../common/errors.ts';
+import { UserError } from '../common/errors.ts';
+import { explain, modelLine, rejectHostRandomness } from './explain.ts';
 import { allocate, type DType, Graph, type HostArray, type Spec } from './graph.ts';
 import { ELEMENT_TYPE } from './onnx.ts';
 import { tf } from './tf.ts';
@@ -250,7 +250,7 @@ export function trace(
       }
     });
   } catch (error) {
-    throw explain(error);
+    throw explain(error, (op) => tracer.placesOf(op));
   } finally {
     tf.setBackend(host);
     tracer.stop();
@@ -270,65 +270,4 @@ function gatherBeforeCast(graph: Graph, halves: Map<string, string>): void {
       graph.nodes.push({ ...node, op: 'Cast', inputs: [rows], attributes: { to: ELEMENT_TYPE.float32 } });
     }
   }
-}
-
-function explain(error: unknown): unknown {
-  if (error instanceof UserError) return error;
-  const message = messageOf(error);
-  const stack = error instanceof Error ? error.stack : undefined;
-  const kernel = /registered kernel '(\w+)'|Kernel '(\w+)' not registered/.exec(message);
-  if (kernel) {
-    return new UserError(
-      `operation '${kernel[1] ?? kernel[2]}' cannot be compiled${modelLine(stack)}: the engine has no ONNX kernel for it; ` +
-        'express it with other tf operations, or add a kernel in engine/kernels',
-      { cause: error },
-    );
-  }
-  const gradient = /gradient function not found for (\w+)/.exec(message);
-  if (gradient) {
-    return new UserError(
-      `operation '${gradient[1]}' has no gradient in tfjs${tracer.placesOf(gradient[1])}; ` +
-        'wrap it in tf.customGrad, or use other operations',
-      { cause: error },
-    );
-  }
-  return new UserError(`a model function failed while it was compiled${modelLine(stack)}: ${message}`, {
-    cause: error,
-  });
-}
-
-const ENGINE = fileURLToPath(new URL('.', import.meta.url));
-/** tfjs's frames name its bundle, or its sources where source maps are on. */
-const isLibrary = (frame: string) => /node_modules|\/tfjs-[\w-]+\/src\/|node:internal/.test(frame);
-
-/** " (models/x.ts:12:3)": the innermost frame of a stack that is the traced function's own, or '' where it has none. */
-export function modelLine(stack = new Error().stack): string {
-  for (const frame of stack?.split('\n').slice(1) ?? []) {
-    const place = /\(?((?:file:\/\/)?\/[^()]+:\d+:\d+)\)?$/.exec(frame.trim())?.[1]?.replace('file://', '');
-    if (!place || isLibrary(frame)) continue;
-    if (place.startsWith(ENGINE)) {
-      // Further out are those who called the compiled function.
-      if (/\btrace \(/.test(frame)) return '';
-      continue;
-    }
-    const root = `${process.cwd()}/`;
-    return ` (${place.startsWith(root) ? place.slice(root.length) : place})`;
-  }
-  return '';
-}
-
-/** tf.randomUniform and its like draw on the host: compiled, one draw would be repeated for ever. */
-function rejectHostRandomness(): void {
-  const stack = new Error().stack ?? '';
-  const calls = stack.split('\n').filter(isLibrary).join('\n');
-  const source =
-    /\b(randomUniformInt|randomUniform|randomNormal|randomStandardNormal|truncatedNormal|randomGamma|rand)_ /.exec(
-      calls,
-    );
-  if (!source) return;
-  const op = /\bdropout_ /.test(calls) ? 'dropout' : source[1];
-  throw new UserError(
-    `tf.${op} draws random numbers while the model is compiled${modelLine(stack)}: every step would repeat them; ` +
-      "use the engine's dropout(x, rate) or noise(shape)",
-  );
 }

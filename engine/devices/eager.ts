@@ -1,10 +1,10 @@
 import { messageOf, UserError } from '../../common/errors.ts';
 import { type Compiled, type Feeds, gradientName, gradientOf, type Program } from '../compile.ts';
 import { withRandomness } from '../eager.ts';
+import { modelLine } from '../explain.ts';
 import { allocate, type DType, type HostArray, type HostTensor, sizeOf } from '../graph.ts';
 import type { Parameters } from '../parameters.ts';
 import { tensorOf, tf } from '../tf.ts';
-import { modelLine } from '../tracer.ts';
 import type { Device, DeviceOptions } from './contract.ts';
 import { cpuDevice } from './cpu.ts';
 

@@ -1,6 +1,7 @@
 import { UserError } from '../../common/errors.ts';
+import { modelLine } from '../explain.ts';
 import type { DType } from '../graph.ts';
-import { modelLine, tracer } from '../tracer.ts';
+import { tracer } from '../tracer.ts';
 import { axesOf, kernel, ONNX_TYPE } from './register.ts';
 
 kernel<{ axis: number; batchDims: number }>('GatherV2', ({ x, indices }, { graph, attrs, name }) => {

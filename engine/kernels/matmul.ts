@@ -1,7 +1,8 @@
 import type { TensorInfo } from '@tensorflow/tfjs';
 import { UserError } from '../../common/errors.ts';
+import { modelLine } from '../explain.ts';
 import { tf } from '../tf.ts';
-import { modelLine, tracer } from '../tracer.ts';
+import { tracer } from '../tracer.ts';
 import { kernel } from './register.ts';
 
 interface MatMulAttrs {
