@@ -29,11 +29,12 @@ async function train(plan: ReturnType<Batches['epoch']>, i: number): Promise<num
 }
 
 const warm = batches.epoch(1, 1);
-const seen = new Set<number>();
+const seen = new Set<string>();
 for (let i = 0; i < warm.count && seen.size < batches.shapes.length; i++) {
-  const { length } = warm.batch(i);
-  if (seen.has(length)) continue;
-  seen.add(length);
+  const { length, single } = warm.batch(i);
+  const shape = `${length} ${single}`;
+  if (seen.has(shape)) continue;
+  seen.add(shape);
   await train(warm, i);
 }
 const plan = batches.epoch(1, 2);

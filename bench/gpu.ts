@@ -167,11 +167,12 @@ async function training(model: 'sasrec' | 'unisrec'): Promise<BenchRow[]> {
     await optimizer.step(rows);
     return loss;
   };
-  const seen = new Set<number>();
+  const seen = new Set<string>();
   for (let i = 0; i < warm.count && seen.size < batches.shapes.length; i++) {
     const batch = warm.batch(i);
-    if (seen.has(batch.length)) continue;
-    seen.add(batch.length);
+    const shape = `${batch.length} ${batch.single}`;
+    if (seen.has(shape)) continue;
+    seen.add(shape);
     await (await take(batch))();
   }
   const count = Math.min(size.steps, plan.count);

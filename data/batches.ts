@@ -1,5 +1,5 @@
 import { seeded } from '../common/random.ts';
-import type { Windows } from './windows.ts';
+import { SINGLE_TARGET_COST, type Windows } from './windows.ts';
 
 /** One batch of fixed shape. Rows and targets beyond the counted ones only fill it: their weight is 0. */
 export interface Batch {
@@ -23,6 +23,8 @@ export interface Batch {
 interface Bucket {
   length: number;
   windows: Int32Array;
+  /** True where every window has one target, after its last item. */
+  single: boolean;
   batches: number;
   /** Rows and targets of a batch. */
   rows: number;
@@ -31,7 +33,9 @@ interface Bucket {
 
 /**
  * Deals windows out in batches of `batchSize` targets. Windows are bucketed by length, so that few positions are padding
- * and few shapes are compiled; a bucket's batches are of equal size rather than full ones and a rest, so none is wasted.
+ * and few shapes are compiled, and those of one target apart from others where that saves work: a long history with one
+ * target takes as many positions as one with fifty, and would make a batch of a few targets slow. A bucket's batches are
+ * of equal size rather than full ones and a rest, so none is wasted.
  */
 export class Batches {
   readonly #pool: Int32Array;
@@ -41,12 +45,12 @@ export class Batches {
   constructor(pool: Int32Array, windows: Windows, batchSize: number) {
     this.#pool = pool;
     this.#windows = windows;
-    this.#buckets = bucketByLength(windows, batchSize);
+    this.#buckets = bucketsOf(windows, batchSize);
   }
 
   /** The shapes in use, for reports: [rows, length, targets] and how many batches an epoch has of each. */
-  get shapes(): { rows: number; length: number; targets: number; batches: number }[] {
-    return this.#buckets.map(({ rows, length, targets, batches }) => ({ rows, length, targets, batches }));
+  get shapes(): Omit<Bucket, 'windows'>[] {
+    return this.#buckets.map(({ windows: _, ...shape }) => shape);
   }
 
   /** Estimated batches of an epoch. */
@@ -86,8 +90,8 @@ export class Batches {
     return dealt;
   }
 
-  #fill({ rows, length, targets }: Bucket, windows: Int32Array): Batch {
-    const { start, length: sizes, first, position, target, single } = this.#windows;
+  #fill({ rows, length, targets, single }: Bucket, windows: Int32Array): Batch {
+    const { start, length: sizes, first, position, target } = this.#windows;
     const batch: Batch = {
       rows,
       length,
@@ -120,26 +124,66 @@ export interface EpochPlan {
   batch(i: number): Batch;
 }
 
-/** A bucket more must save at least this share of the positions: every shape is compiled, and holds memory of its own. */
+/** A bucket more must save at least this share of the work: every shape is compiled, and holds memory of its own. */
 const BUCKET_COST = 0.05;
 
+/** Windows that are put in buckets of their own. */
+interface Kind {
+  members: Int32Array;
+  single: boolean;
+}
+
+function bucketsOf(windows: Windows, batchSize: number): Bucket[] {
+  const all = Int32Array.from({ length: windows.count }, (_, w) => w);
+  if (windows.single) return bucketsOfKinds([{ members: all, single: true }], windows, batchSize).buckets;
+  const together = bucketsOfKinds([{ members: all, single: false }], windows, batchSize);
+  const alone = all.filter((w) => targetsOf(windows, w) === 1);
+  if (Math.min(alone.length, windows.target.length - alone.length) < batchSize) return together.buckets;
+  const others = all.filter((w) => targetsOf(windows, w) > 1);
+  const kinds = [
+    { members: alone, single: true },
+    { members: others, single: false },
+  ];
+  const apart = bucketsOfKinds(kinds, windows, batchSize);
+  return apart.cost < together.cost ? apart.buckets : together.buckets;
+}
+
+const targetsOf = ({ first }: Windows, w: number): number => first[w + 1] - first[w];
+
+function bucketsOfKinds(kinds: Kind[], windows: Windows, batchSize: number) {
+  const work = ({ members, single }: Kind) => workOf(single) * sum(members.map((w) => windows.length[w]));
+  const fixed = BUCKET_COST * sum(kinds.map(work));
+  const ranges = kinds.map((kind) => lengthRanges(kind, fixed, windows, batchSize));
+  return {
+    cost: sum(ranges.map(({ cost }) => cost)),
+    buckets: kinds.flatMap((kind, i) => cutByLength(kind, ranges[i].limits, windows, batchSize)),
+  };
+}
+
+/** What a position costs. */
+const workOf = (single: boolean): number => (single ? SINGLE_TARGET_COST : 1);
+
+const sum = (values: Int32Array | number[]): number => {
+  let total = 0;
+  for (const value of values) total += value;
+  return total;
+};
+
 /**
- * Cuts the lengths of windows into ranges, each padded to its longest: the ranges that pass over the fewest positions,
- * found by dynamic programming over the lengths. A range has at least a batch of targets, so that no batch is mostly
- * filling.
- * @returns the upper length of every range, ascending
+ * Cuts the lengths of windows into ranges, each padded to its longest: the ranges that cost least, found by dynamic
+ * programming over the lengths. A range has at least a batch of targets, so that no batch is mostly filling.
+ * @param fixed what a range costs besides
+ * @returns the upper length of every range, ascending, and what they cost
  */
-function lengthLimits(windows: Windows, batchSize: number): number[] {
-  const longest = windows.length.reduce((a, b) => Math.max(a, b), 1);
+function lengthRanges({ members, single }: Kind, fixed: number, windows: Windows, batchSize: number) {
+  const longest = members.reduce((most, w) => Math.max(most, windows.length[w]), 1);
   // Prefix sums over lengths: windows and targets of at most that length.
   const count = new Float64Array(longest + 1);
   const targets = new Float64Array(longest + 1);
-  let positions = 0;
-  windows.length.forEach((length, w) => {
-    count[length]++;
-    targets[length] += windows.first[w + 1] - windows.first[w];
-    positions += length;
-  });
+  for (const w of members) {
+    count[windows.length[w]]++;
+    targets[windows.length[w]] += targetsOf(windows, w);
+  }
   for (let n = 1; n <= longest; n++) {
     count[n] += count[n - 1];
     targets[n] += targets[n - 1];
@@ -151,7 +195,7 @@ function lengthLimits(windows: Windows, batchSize: number): number[] {
   for (let n = 1; n <= longest; n++) {
     for (let below = 0; below < n; below++) {
       const enough = targets[n] - targets[below] >= batchSize || (n === longest && below === 0);
-      const total = cost[below] + (count[n] - count[below]) * n + BUCKET_COST * positions;
+      const total = cost[below] + (count[n] - count[below]) * n * workOf(single) + fixed;
       if (!enough || total >= cost[n]) continue;
       cost[n] = total;
       from[n] = below;
@@ -159,43 +203,34 @@ function lengthLimits(windows: Windows, batchSize: number): number[] {
   }
   const limits: number[] = [];
   for (let n = longest; n > 0; n = from[n]) limits.unshift(n);
-  return limits;
+  return { limits, cost: cost[longest] };
 }
 
-function bucketByLength(windows: Windows, batchSize: number): Bucket[] {
-  let below = 0;
-  return lengthLimits(windows, batchSize).map((limit) => {
-    const members: number[] = [];
-    let targets = 0;
-    for (let w = 0; w < windows.count; w++) {
-      if (windows.length[w] <= below || windows.length[w] > limit) continue;
-      members.push(w);
-      targets += windows.first[w + 1] - windows.first[w];
-    }
-    below = limit;
-    return shapeBucket(limit, Int32Array.from(members), targets, windows, batchSize);
+function cutByLength(
+  { members, single }: Kind,
+  limits: readonly number[],
+  windows: Windows,
+  batchSize: number,
+): Bucket[] {
+  return limits.map((limit, i) => {
+    const below = limits[i - 1] ?? 0;
+    const inside = members.filter((w) => windows.length[w] > below && windows.length[w] <= limit);
+    return { length: limit, windows: inside, single, ...shapeOf(inside, single, windows, batchSize) };
   });
 }
 
-function shapeBucket(
-  length: number,
-  members: Int32Array,
-  targets: number,
-  windows: Windows,
-  batchSize: number,
-): Bucket {
+/** How many batches a bucket makes, and how many rows and targets one has. */
+function shapeOf(members: Int32Array, single: boolean, windows: Windows, batchSize: number) {
+  const sizes = members.map((w) => targetsOf(windows, w));
+  const targets = sum(sizes);
   const batches = Math.ceil(targets / batchSize);
   const rows = Math.ceil(members.length / batches);
-  if (windows.single || batches === 1) {
-    return { length, windows: members, batches, rows, targets: Math.ceil(targets / batches) };
-  }
+  if (single || batches === 1) return { batches, rows, targets: Math.ceil(targets / batches) };
   // Windows have different numbers of targets: a little room lets nearly every deal come out even.
   const mean = targets / members.length;
-  const variance =
-    members.reduce((sum, w) => sum + (windows.first[w + 1] - windows.first[w] - mean) ** 2, 0) /
-    members.length;
+  const variance = sizes.reduce((sum, size) => sum + (size - mean) ** 2, 0) / members.length;
   const room = Math.ceil(0.5 * Math.sqrt(variance * rows));
-  const largest = members.reduce((most, w) => Math.max(most, windows.first[w + 1] - windows.first[w]), 0);
+  const largest = sizes.reduce((a, b) => Math.max(a, b), 0);
   const capacity = Math.max(largest, Math.ceil(targets / batches) + room);
-  return { length, windows: members, batches, rows: rows + Math.ceil(room / mean), targets: capacity };
+  return { batches, rows: rows + Math.ceil(room / mean), targets: capacity };
 }

@@ -23,7 +23,7 @@ export type WindowMode = 'auto' | 'rows' | 'grouped';
  * The share of a window's positions that a row alone costs, beside a window of all positions: the last transformer block
  * computes one position only.
  */
-const SINGLE_TARGET_COST = 0.6;
+export const SINGLE_TARGET_COST = 0.6;
 
 /**
  * Cuts training rows into windows of at most `maxHistory` items. Models are causal, so the vector after position i of a

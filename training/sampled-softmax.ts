@@ -22,7 +22,8 @@ export const sampledSoftmax: Criterion = (queries, candidates, inputs) => {
   const [rows, count] = others.shape;
   const op = tf.customGrad((...args) => {
     const [score, others] = args as tf.Tensor2D[];
-    const open = tf.where(itself, tf.fill([rows, count], EXCLUDED), tf.add(others, offsets));
+    // onnxruntime's Where takes five times as long.
+    const open = tf.add(tf.mul(tf.cast(itself, 'float32'), EXCLUDED), tf.add(others, offsets));
     const p = tf.softmax(tf.concat([score, open], 1));
     const hit = tf.slice(p, [0, 0], [rows, 1]);
     (args[2] as tf.GradSaveFunc)([p, hit, column]);

@@ -76,14 +76,16 @@ export interface StepOptions {
   device: Device;
 }
 
-/** Models of up to so many elements run in two parts: copying parameters and gradients costs next to nothing. */
+/** Where parts have up to so many parameters, copying these and their gradients costs next to nothing. */
 const SMALL_MODEL = 500_000;
 
+/** Parts of a batch that are computed side by side; call it when it is known which parameters are deferred. */
 function partsFor({ parts = 0, text, parameters, device }: StepOptions): number {
   // Parts run on threads of the processor.
   if (!device.inHostMemory) return 1;
+  const size = parameters.all().reduce((sum, { lazy, values }) => sum + (lazy ? 0 : values.length), 0);
   // The item side of a model with texts would run once in every part.
-  return parts || (!text && parameters.size <= SMALL_MODEL ? 2 : 1);
+  return parts || (!text && size <= SMALL_MODEL ? 2 : 1);
 }
 
 /**
@@ -95,60 +97,30 @@ export function trainingStep(
   { largeCatalogue = LARGE_CATALOGUE, chunkItems }: { largeCatalogue?: number; chunkItems?: number } = {},
 ): TrainingStep {
   const { model, loss, text, dataset } = options;
-  if (model.loss) return new WholeStep(options);
+  if (model.loss) return new WholeStep({ ...options, parts: 1 });
   if (loss.type === 'sampled') return new SampledStep(options);
   if (text && dataset.itemCount > largeCatalogue) return new TowerStep(options, text, chunkItems);
-  const parts = partsFor(options);
-  return parts > 1 ? new PartsStep(options, parts) : new WholeStep(options);
+  return new WholeStep(options);
 }
 
-/** Everything in one graph. */
+/** Everything in one graph, or in one for every part of the batch, the parts side by side. */
 class WholeStep extends TrainingStep {
-  readonly #gradients: Compiled;
-  readonly #text: TextTable;
-
-  constructor({ model, dataset, text, parameters, device }: StepOptions) {
-    super();
-    this.#text = text;
-    this.#gradients = compileGradients(trainingLoss(model, dataset.itemCount), {
-      parameters,
-      device,
-      readLater: true,
-    });
-  }
-
-  async start(batch: Batch, at: Randomness, extra: Feeds = {}) {
-    const results = await this.#gradients({ ...feedsOf(batch, this.#text), ...extra }, at);
-    return { loss: lossOf(results), rows: [] };
-  }
-
-  close(): Promise<void> {
-    return this.#gradients.close();
-  }
-}
-
-/** Everything in one graph for every part of the batch, the parts side by side. */
-class PartsStep extends TrainingStep {
   readonly #gradients: Sharded;
   readonly #text: TextTable;
   readonly #parts: number;
 
-  constructor({ model, dataset, text, parameters, device }: StepOptions, parts: number) {
+  constructor(options: StepOptions) {
     super();
+    const { model, dataset, text, parameters, device } = options;
     this.#text = text;
-    this.#parts = parts;
+    this.#parts = partsFor(options);
     const loss = trainingLoss(model, dataset.itemCount);
-    this.#gradients = compileShards(loss, parts, { parameters, threads: device.threads });
+    this.#gradients = compileShards(loss, this.#parts, { parameters, device, readLater: true });
   }
 
-  async start(batch: Batch, at: Randomness) {
-    // A batch of fewer rows than parts is left whole.
-    const parts = partsOf(batch, Math.min(this.#parts, batch.rows));
-    const loss = await this.#gradients(
-      parts.map((part) => feedsOf(part, this.#text)),
-      at,
-    );
-    return { loss: async () => loss, rows: [] };
+  async start(batch: Batch, at: Randomness, extra: Feeds = {}) {
+    const parts = partsOf(batch, this.#parts).map((part) => ({ ...feedsOf(part, this.#text), ...extra }));
+    return { loss: lossOf(await this.#gradients(parts, at)), rows: [] };
   }
 
   close(): Promise<void> {
@@ -195,34 +167,38 @@ class TowerStep extends TrainingStep {
 
 /** Only the items that a batch is about: those of its histories, its targets, and the negatives that were drawn. */
 class SampledStep extends TrainingStep {
-  readonly #gradients: Compiled;
+  readonly #gradients: Sharded;
   readonly #text: TextTable;
+  readonly #parts: number;
   readonly #sampler: NegativeSampler;
   readonly #list: ItemList;
   /** Tables of one row an item, of which the graph gets the rows that it needs, or gathers them where the tables are. */
   readonly #tables: Parameter[];
   readonly #resident: boolean;
+  readonly #textRows = new RowGatherer();
+  readonly #tableRows: Map<string, RowGatherer>;
 
-  constructor({ model, dataset, text, parameters, device, loss, seed }: StepOptions) {
+  constructor(options: StepOptions) {
     super();
+    const { model, dataset, text, parameters, device, loss, seed } = options;
     this.#text = text;
     this.#sampler = new NegativeSampler(loss, targetCounts(dataset.train, dataset.itemCount), seed);
     this.#list = new ItemList(dataset.itemCount);
     this.#tables = parameters.deferRows();
+    this.#tableRows = new Map(this.#tables.map(({ name }) => [name, new RowGatherer()]));
     this.#resident = device.resident ?? false;
-    this.#gradients = compileGradients(
-      trainingLoss(model, dataset.itemCount, {
-        criterion: sampledSoftmax,
-        items: (inputs) => this.#items(inputs),
-      }),
-      {
-        parameters,
-        device,
-        inputs: this.#resident ? [] : this.#tables.map(rowsOf),
-        sessions: SAMPLED_SESSIONS,
-        readLater: true,
-      },
-    );
+    this.#parts = partsFor(options);
+    const criterion = trainingLoss(model, dataset.itemCount, {
+      criterion: sampledSoftmax,
+      items: (inputs) => this.#items(inputs),
+    });
+    this.#gradients = compileShards(criterion, this.#parts, {
+      parameters,
+      device,
+      inputs: this.#resident ? [] : this.#tables.map(rowsOf),
+      sessions: SAMPLED_SESSIONS,
+      readLater: true,
+    });
   }
 
   /** The listed items, as a model sees them in a compiled function. */
@@ -246,27 +222,28 @@ class SampledStep extends TrainingStep {
     // What fills the list up is an item of it again, which nothing points at.
     const listed = new Int32Array(Math.ceil(ids.length / LIST_STEP) * LIST_STEP).fill(ids[0]);
     listed.set(ids);
-    const here = { ...batch, history, target };
-    const feeds: Feeds = {
-      ...feedsOf(here, this.#resident ? this.#text : this.#text && gatherRows(this.#text, listed)),
+    const text = this.#resident ? this.#text : this.#text && this.#textRows.gather(this.#text, listed);
+    const common: Feeds = {
       ids: { dtype: 'int32', shape: [listed.length], data: listed },
       negatives: { dtype: 'int32', shape: [negatives.length], data: negatives },
       offsets: { dtype: 'float32', shape: [negatives.length], data: drawn.offsets },
     };
-    if (this.#resident) {
-      const results = await this.#gradients(feeds, at);
-      return { loss: lossOf(results), rows: this.#tables.map(({ name }) => ({ name, ids: listed })) };
-    }
-    for (const table of this.#tables) {
-      const { shape, values } = table;
-      feeds[rowsOf(table)] = gatherRows({ dtype: 'float32', shape, data: values }, listed);
-    }
-    const results = await this.#gradients(feeds, at);
-    const rows = this.#tables.map((table) => ({
-      name: table.name,
-      ids,
-      gradient: results[gradientOf(rowsOf(table))].data as Float32Array,
-    }));
+    if (!this.#resident)
+      for (const table of this.#tables) {
+        const { shape, values } = table;
+        const whole: HostTensor = { dtype: 'float32', shape, data: values };
+        common[rowsOf(table)] = this.#tableRows.get(table.name)!.gather(whole, listed);
+      }
+    const parts = partsOf({ ...batch, history, target }, this.#parts);
+    const results = await this.#gradients(
+      parts.map((part) => ({ ...feedsOf(part, text), ...common })),
+      at,
+    );
+    const rows = this.#tables.map((table) => {
+      const { name } = table;
+      if (this.#resident) return { name, ids: listed };
+      return { name, ids, gradient: results[gradientOf(rowsOf(table))].data as Float32Array };
+    });
     return { loss: lossOf(results), rows };
   }
 
@@ -277,13 +254,18 @@ class SampledStep extends TrainingStep {
 
 const rowsOf = ({ name }: Parameter): string => `rows of ${name}`;
 
-/** Rows of a matrix [n, width], copied. */
-function gatherRows({ dtype, shape, data }: HostTensor, ids: Int32Array): HostTensor {
-  const width = shape[1];
-  const rows = { dtype, shape: [ids.length, width] };
-  const out = allocate(rows);
-  ids.forEach((id, i) => {
-    out.set(data.subarray(id * width, (id + 1) * width), i * width);
-  });
-  return { ...rows, data: out };
+/** Copies rows of a matrix [n, width]; what it gave last for as many rows is written over. */
+class RowGatherer {
+  readonly #memory = new Map<number, HostTensor>();
+
+  gather({ dtype, shape, data }: HostTensor, ids: Int32Array): HostTensor {
+    const width = shape[1];
+    const spec = { dtype, shape: [ids.length, width] };
+    const rows = this.#memory.get(ids.length) ?? { ...spec, data: allocate(spec) };
+    this.#memory.set(ids.length, rows);
+    ids.forEach((id, i) => {
+      rows.data.set(data.subarray(id * width, (id + 1) * width), i * width);
+    });
+    return rows;
+  }
 }

@@ -99,6 +99,23 @@ test('tiny data: one row, fewer rows than a batch, one row a batch', () => {
   assert.is(checkEpoch({ ...few, batchSize: 2048, mode: 'grouped' }).length, 1);
 });
 
+test('long histories of one target have batches of their own, where there are enough of them', () => {
+  // 30 users with 40 items: of those, 35 more targets each follow 5 items.
+  const { pool, rows } = randomRows(new Array(30).fill(40), 1, 50);
+  const shapesFor = (batchSize: number) => {
+    const given: Given = { pool, rows, batchSize, maxHistory: 5, mode: 'grouped' };
+    for (const batch of checkEpoch(given)) {
+      const many = batch.targetCount > batch.rows;
+      assert.is(batch.single, !many && batchSize < 120, `${batch.targetCount} targets in ${batch.rows} rows`);
+    }
+    return batchesOf(given).shapes;
+  };
+  const apart = shapesFor(64);
+  assert.equal([...new Set(apart.map(({ single }) => single))].sort(), [false, true]);
+  // The users' first windows have fewer targets than one batch.
+  assert.ok(shapesFor(200).every(({ single }) => !single));
+});
+
 /** The least cost of all ways to pad histories in ranges of length: positions, and 5 % of the real ones for a range. */
 function leastCost(lengths: readonly number[], batchSize: number): number {
   const longest = Math.max(...lengths);

@@ -52,13 +52,13 @@ for (const threads of [1, 2])
     const { parameters, loss, gradients } = setting(0);
     const device = cpuDevice({ threads: 1 });
     const whole = compileGradients(loss, { parameters, device });
-    const shards = compileShards(loss, 2, { parameters, threads });
+    const shards = compileShards(loss, 2, { parameters, device: cpuDevice({ threads }) });
     for (const step of [1, 2, 3]) {
       // Parts of different and of changing sizes.
       const [a, b] = step === 2 ? [rows(5, step), rows(2, 9)] : [rows(3, step), rows(4, 9)];
       const expected = (await whole(joined(a, b))).loss.data[0];
       const wanted = gradients();
-      const sum = await shards([a, b], { seed: 1, step });
+      const sum = (await shards([a, b], { seed: 1, step })).loss.data[0];
       assert.ok(Math.abs(sum - expected) < 1e-5 * expected);
       close(gradients(), wanted);
       // What an optimizer changes, every thread sees.
@@ -73,10 +73,11 @@ test('three parts give the same bits on one, two and three threads, each with ma
   const outcomes = [];
   for (const threads of [1, 2, 3]) {
     const { parameters, loss, gradients } = setting(0.5);
-    const shards = compileShards(loss, 3, { parameters, threads });
-    outcomes.push([await shards(parts, { seed: 2, step: 1 }), gradients()]);
-    outcomes.push([await shards(parts, { seed: 2, step: 2 }), gradients()]);
-    const alone = await shards(parts.slice(0, 1), { seed: 2, step: 1 });
+    const shards = compileShards(loss, 3, { parameters, device: cpuDevice({ threads }) });
+    const lossOf = async (some: Feeds[], step: number) =>
+      (await shards(some, { seed: 2, step })).loss.data[0];
+    for (const step of [1, 2]) outcomes.push([await lossOf(parts, step), gradients()]);
+    const alone = await lossOf(parts.slice(0, 1), 1);
     assert.ok(Math.abs(3 * alone - (outcomes.at(-2)![0] as number)) > 1e-3, 'equal parts were dropped alike');
     await shards.close();
   }
@@ -87,9 +88,29 @@ test('three parts give the same bits on one, two and three threads, each with ma
   assert.not.equal(outcomes[1], outcomes[0]);
 });
 
+test('the gradients of inputs are sums over the parts, too', async () => {
+  const parameters = new Parameters({ seed: 1 });
+  const weight = parameters.create('weight', [4, 3], normal(1)) as tf.Tensor as tf.Tensor2D;
+  const loss = ({ x, ids }: Inputs) =>
+    tf.sum(tf.square(tf.matMul(tf.gather(x, ids as tf.Tensor1D) as tf.Tensor2D, weight))) as tf.Scalar;
+  const options = { parameters, device: cpuDevice({ threads: 2 }), inputs: ['x'] };
+  const x = floats([9, 4], { seed: 3 });
+  const some = (count: number, seed: number): Feeds => ({ x, ids: ints([count], { low: 0, high: 9, seed }) });
+  const [a, b] = [some(5, 1), some(6, 2)];
+  const [whole, shards] = [compileGradients(loss, options), compileShards(loss, 2, options)];
+  for (const step of [1, 2]) {
+    const one = async (feeds: Feeds) => [...(await whole(feeds))['gradient of x'].data];
+    const [ofA, ofB] = [await one(a), await one(b)];
+    const sums = (await shards([a, b], { seed: 1, step }))['gradient of x'].data;
+    close([[...sums]], [ofA.map((g, i) => g + ofB[i])]);
+  }
+  await whole.close();
+  await shards.close();
+});
+
 test('what goes wrong in a thread is told, and the next step goes on', async () => {
   const { parameters, loss } = setting(0);
-  const shards = compileShards(loss, 2, { parameters, threads: 2 });
+  const shards = compileShards(loss, 2, { parameters, device: cpuDevice({ threads: 2 }) });
   const bad = rows(4, 1);
   bad.ids.data.set([9]);
   const attempt = shards([bad, rows(4, 2)], { seed: 1, step: 1 });
@@ -102,7 +123,7 @@ test('what goes wrong in a thread is told, and the next step goes on', async () 
     () => assert.unreachable(),
     (error) => assert.match(String(error), /'y' of shape \[4,3\] was given 3 elements/),
   );
-  assert.ok((await shards([rows(4, 1), rows(4, 2)], { seed: 1, step: 1 })) > 0);
+  assert.ok((await shards([rows(4, 1), rows(4, 2)], { seed: 1, step: 1 })).loss.data[0] > 0);
   await shards.close();
 });
 

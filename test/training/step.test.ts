@@ -3,7 +3,7 @@ import * as assert from 'uvu/assert';
 import { lossSettings } from '../../configs/train-settings.ts';
 import type { Batch } from '../../data/batches.ts';
 import { cpuDevice, Optimizer } from '../../engine/index.ts';
-import { trainingStep } from '../../training/step.ts';
+import { type StepOptions, trainingStep } from '../../training/step.ts';
 import {
   type Built,
   batchesOf,
@@ -23,7 +23,13 @@ const noRows = { user: new Int32Array(), start: new Int32Array(), end: new Int32
 /** Every item is a target of training, some more often. */
 const train = { ...noRows, target: Int32Array.from({ length: 40 }, (_, i) => (i * i) % ITEMS) };
 
-function stepOf(variant: Variant, built: Built, loss: Record<string, unknown>, chunking = {}) {
+function stepOf(
+  variant: Variant,
+  built: Built,
+  loss: Record<string, unknown>,
+  chunking = {},
+  options: Partial<StepOptions> = {},
+) {
   return trainingStep(
     {
       ...built,
@@ -32,6 +38,7 @@ function stepOf(variant: Variant, built: Built, loss: Record<string, unknown>, c
       loss: lossSettings.parse(loss),
       seed: 1,
       device,
+      ...options,
     },
     chunking,
   );
@@ -93,6 +100,42 @@ for (const variant of variants().filter(({ settings }) => settings.stage !== 'pr
     await step.close();
   });
 }
+
+for (const mode of ['rows', 'grouped'] as const)
+  for (const sampling of ['uniform', 'batch'])
+    test(`loss sampled, ${sampling}, ${mode}: two parts have the loss and gradients of the whole`, async () => {
+      const [batch] = batchesOf([5, 9, 3, 4, 2], { mode, batchSize: 40 });
+      const outcomes = [];
+      for (const parts of [1, 2]) {
+        const variant = variants().find(({ name }) => name === 'sasrec')!;
+        const built = build(variant);
+        stir(built);
+        const model = still(built.model);
+        // Not every item of the batch is a target of `train`.
+        const loss = { type: 'sampled', negatives: 5, sampling, logQ: sampling !== 'batch' };
+        const step = stepOf(
+          variant,
+          { ...built, model },
+          loss,
+          {},
+          { parts, device: cpuDevice({ threads: 2 }) },
+        );
+        for (const again of [1, 2]) {
+          const { loss, rows } = await step.run(batch, { seed: 1, step: again });
+          const gradients = new Map(rows.map(({ name, gradient }) => [name, gradient!.slice()]));
+          for (const { name, lazy } of built.parameters.trainable())
+            if (!lazy) gradients.set(name, built.parameters.view(name, 'gradient').slice());
+          outcomes.push({ loss, gradients });
+        }
+        await step.close();
+      }
+      for (const i of [0, 1]) {
+        const [whole, parts] = [outcomes[i], outcomes[2 + i]];
+        assert.ok(Math.abs(parts.loss - whole.loss) < 1e-5 * whole.loss, `${parts.loss} of ${whole.loss}`);
+        const { error, name } = difference(parts.gradients, whole.gradients);
+        assert.ok(error < 1e-5, `${name}: ${error}`);
+      }
+    });
 
 for (const sampling of ['uniform', 'popularity', 'batch']) {
   test(`loss sampled, ${sampling}: it learns what follows what, and the same at every try`, async () => {
