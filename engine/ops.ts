@@ -83,9 +83,19 @@ export function hardSigmoid<T extends tf.Tensor>(x: T, slope: number, offset: nu
 /** Rows scaled to length one. A zero row stays zero and passes no gradient back (its direction is undefined). */
 export function l2Normalize<T extends tf.Tensor>(x: T): T {
   const tiny = 1e-12;
-  const squares = tf.sum(tf.square(x), -1, true);
-  const inverse = tf.mul(tf.rsqrt(tf.maximum(squares, tiny)), tf.step(tf.sub(squares, tiny)));
-  return tf.mul(x, inverse) as T;
+  const op = tf.customGrad((...args) => {
+    const x = args[0] as tf.Tensor;
+    const squares = tf.sum(tf.square(x), -1, true);
+    const inverse = tf.mul(tf.rsqrt(tf.maximum(squares, tiny)), tf.step(tf.sub(squares, tiny)));
+    const y = tf.mul(x, inverse);
+    (args[1] as tf.GradSaveFunc)([y, inverse]);
+    const gradFunc = (dy: tf.Tensor, [y, inverse]: tf.Tensor[]) => {
+      const along = tf.sum(tf.mul(y, dy), -1, true);
+      return tf.mul(tf.sub(dy, tf.mul(y, along)), inverse);
+    };
+    return { value: y, gradFunc: gradFunc as never };
+  });
+  return op(x) as T;
 }
 
 /** x [..., in] times w [in, out] plus an optional bias, as one 2-D product. */

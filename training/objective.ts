@@ -105,8 +105,8 @@ export interface LossOptions {
 
 /**
  * The training loss of one batch, a mean over its targets: softmax cross-entropy over the catalogue, item vectors computed
- * once a step; or the model's own loss. Inputs are those of `feedsOf`, or also `table` and `candidates`, where the items'
- * vectors were computed elsewhere.
+ * once a step; or the model's own loss. Inputs are those of `feedsOf`, or also `table`, where the items' vectors were
+ * computed elsewhere.
  */
 export function trainingLoss(
   model: Recommender,
@@ -125,8 +125,7 @@ export function trainingLoss(
     // The input `single` says by its presence that positions are the last ones: shapes alone cannot.
     const seen = historyOf({ history, lengths, last: inputs.single && positions, table, items });
     if (!model.loss) {
-      const compared = (inputs.candidates as tf.Tensor2D) ?? candidates(model, table);
-      return criterion(queries(model, seen, positions, mode), compared, inputs);
+      return criterion(queries(model, seen, positions, mode), candidates(model, table), inputs);
     }
     const others = inputs.augmented_text ? catalogue(inputs.augmented_text, itemCount) : items;
     const augmented = historyOf({

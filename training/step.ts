@@ -141,21 +141,19 @@ class TowerStep extends TrainingStep {
     this.#gradients = compileGradients(trainingLoss(model, dataset.itemCount), {
       parameters,
       device,
-      inputs: ['table', 'candidates'],
+      inputs: ['table'],
     });
   }
 
   async start(batch: Batch, at: Randomness) {
     await this.#tower.forward(at);
-    const { table, candidates } = this.#tower as Required<ItemTower>;
     // The parts of the step are numbered: the tower's chunks first.
     const results = await this.#gradients(
-      { ...feedsOf(batch, this.#text), table: table!, candidates: candidates! },
+      { ...feedsOf(batch, this.#text), table: this.#tower.table! },
       { ...at, part: this.#tower.parts },
     );
-    const gradient = (name: string) => results[gradientOf(name)].data as Float32Array;
     const loss = lossOf(results);
-    await this.#tower.backward(gradient('table'), gradient('candidates'), at);
+    await this.#tower.backward(results[gradientOf('table')].data as Float32Array, at);
     return { loss, rows: [] };
   }
 

@@ -23,8 +23,9 @@ const CHUNK_ITEMS = 8192;
  * the chunk's inner values anew.
  */
 export class ItemTower {
-  /** [items, d] what items() gives, and [items, d] the same as scores compare them. */
+  /** [items, d] what items() gives. */
   table: HostTensor | undefined;
+  /** [items, d] the same as scores compare them; training leaves this to its loss. */
   candidates: HostTensor | undefined;
   readonly #text: HostTensor;
   readonly #chunks: Chunk[];
@@ -46,19 +47,17 @@ export class ItemTower {
         text: text as tf.Tensor2D,
         rows: (table: tf.Tensor2D) => tf.gather(table, ids as tf.Tensor1D),
       };
-      const table = model.items(source, mode);
-      return { table, candidates: candidates(model, table) };
+      return model.items(source, mode);
     };
-    this.#forward = compile(vectors, options);
+    this.#forward = compile((inputs) => {
+      const table = vectors(inputs);
+      const results: Record<string, tf.Tensor> = { table };
+      if (!mode.training) results.candidates = candidates(model, table);
+      return results;
+    }, options);
     if (!mode.training) return;
     // The gradient of sum(vectors x dy) is that of the loss whose gradient dy is.
-    const product = (inputs: Inputs) => {
-      const { table, candidates } = vectors(inputs);
-      return tf.add(
-        tf.sum(tf.mul(table, inputs.dTable)),
-        tf.sum(tf.mul(candidates, inputs.dCandidates)),
-      ) as tf.Scalar;
-    };
+    const product = (inputs: Inputs) => tf.sum(tf.mul(vectors(inputs), inputs.dTable)) as tf.Scalar;
     this.#backward = compileGradients(product, { ...options, accumulate: true });
   }
 
@@ -70,31 +69,32 @@ export class ItemTower {
   /** Computes all vectors with the parameters' present values. */
   async forward(at: Randomness = { seed: 0, step: 0 }): Promise<void> {
     for (const [part, { first, feeds }] of this.#chunks.entries()) {
-      const vectors = await this.#forward(feeds, { ...at, part });
-      const d = vectors.table.shape[1];
-      const size = { dtype: 'float32', shape: [this.#text.shape[0], d] } as const;
-      this.table ??= { ...size, data: allocate(size) };
-      this.candidates ??= { ...size, data: allocate(size) };
-      (this.table.data as Float32Array).set(vectors.table.data as Float32Array, first * d);
-      (this.candidates.data as Float32Array).set(vectors.candidates.data as Float32Array, first * d);
+      const { table, candidates } = await this.#forward(feeds, { ...at, part });
+      this.table = this.#fill(this.table, table, first);
+      if (candidates) this.candidates = this.#fill(this.candidates, candidates, first);
     }
+  }
+
+  #fill(whole: HostTensor | undefined, { shape: [, d], data }: HostTensor, first: number): HostTensor {
+    const size = { dtype: 'float32', shape: [this.#text.shape[0], d] } as const;
+    const filled = whole ?? { ...size, data: allocate(size) };
+    filled.data.set(data, first * d);
+    return filled;
   }
 
   /**
    * Adds to the parameters' gradients what follows from those of the vectors, which are the tower's to overwrite.
    * `at` is that of `forward`.
    */
-  async backward(dTable: Float32Array, dCandidates: Float32Array, at: Randomness): Promise<void> {
+  async backward(dTable: Float32Array, at: Randomness): Promise<void> {
     const d = this.table!.shape[1];
     // The last chunk goes first: where it overlaps with the one before, its vectors were the ones that counted.
     let end = this.#text.shape[0];
     for (const [part, { first, count, feeds }] of [...this.#chunks.entries()].reverse()) {
-      const dy = (values: Float32Array): HostTensor => {
-        values.fill(0, end * d, (first + count) * d);
-        return { dtype: 'float32', shape: [count, d], data: values.subarray(first * d, (first + count) * d) };
-      };
-      const gradients = { dTable: dy(dTable), dCandidates: dy(dCandidates) };
-      await this.#backward!({ ...feeds, ...gradients }, { ...at, part });
+      dTable.fill(0, end * d, (first + count) * d);
+      const data = dTable.subarray(first * d, (first + count) * d);
+      const gradient: HostTensor = { dtype: 'float32', shape: [count, d], data };
+      await this.#backward!({ ...feeds, dTable: gradient }, { ...at, part });
       end = first;
     }
   }
