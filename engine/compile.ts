@@ -20,6 +20,11 @@ export interface CompileOptions {
   threads?: number;
   /** How many shapes stay compiled (least recently used go first). */
   sessions?: number;
+  /**
+   * Results, matrices, that a device with memory of its own is to keep there (`HostTensor.held`), for other functions to take
+   * in: the caller disposes of them. Gradients of inputs that are held come in the parts of these.
+   */
+  hold?: readonly string[];
 }
 
 /**
@@ -90,6 +95,8 @@ export interface Program {
   parameters: Parameters;
   /** How many shapes stay compiled. */
   sessions: number;
+  /** Results that stay on a device with memory of its own. */
+  hold: readonly string[];
   /** Set where the function computes gradients. */
   differentiation?: Differentiation;
 }
@@ -128,7 +135,7 @@ export class ShapeCache<T extends { release(): Promise<void> }> {
 
   async get(feeds: Feeds, make: () => Promise<T>): Promise<T> {
     const key = Object.entries(feeds)
-      .map(([name, t]) => `${name}:${t.dtype}[${t.shape}]`)
+      .map(([name, t]) => `${name}:${t.dtype}[${t.shape}]${t.held?.map(({ first }) => first) ?? ''}`)
       .join();
     let found = this.#made.get(key);
     if (!found) {
@@ -152,9 +159,9 @@ export class ShapeCache<T extends { release(): Promise<void> }> {
 }
 
 function cached(fn: Program['fn'], options: CompileOptions, differentiation?: Differentiation): Compiled {
-  const { parameters = new Parameters(), sessions: capacity = 16 } = options;
+  const { parameters = new Parameters(), sessions: capacity = 16, hold = [] } = options;
   const device = options.device ?? cpuDevice({ threads: options.threads });
-  const program: Program = { fn, parameters, sessions: capacity, differentiation };
+  const program: Program = { fn, parameters, sessions: capacity, hold, differentiation };
   if (device.compile) return device.compile(program);
   const sessions = new ShapeCache<Session>(capacity);
   const shared = new Map<string, Float32Array>();

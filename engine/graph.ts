@@ -20,6 +20,17 @@ export interface HostTensor extends Spec {
   frozen?: boolean;
   /** Set on a result that a device has left where it is, to be read once: `data` is empty. */
   read?: () => Promise<HostArray>;
+  /** Set on a matrix that lies on a device, for functions there to take in: `data` is empty. */
+  held?: readonly HeldRows[];
+}
+
+/** Some rows of a matrix on a device. Where those of one matrix overlap, the later ones count. */
+export interface HeldRows {
+  first: number;
+  rows: number;
+  /** The device's own. */
+  tensor: unknown;
+  dispose(): void;
 }
 
 /** An integer, a list of integers, a text, a real number or a tensor, as ONNX attributes know them. */

@@ -18,7 +18,7 @@ export { makeBinding, removeBinding, type SetupOptions } from './devices/tensorf
 export { hasGraphicsCard } from './devices/webgpu/index.ts';
 export { withRandomness } from './eager.ts';
 export { modelLine } from './explain.ts';
-export { allocate, type DType, Graph, type HostTensor, type Spec, sizeOf } from './graph.ts';
+export { allocate, type DType, Graph, type HeldRows, type HostTensor, type Spec, sizeOf } from './graph.ts';
 export { gru } from './gru.ts';
 export { ELEMENT_TYPE, encodeOnnx } from './onnx.ts';
 export { dropout, gelu, hardSigmoid, l2Normalize, layerNorm, linear, noise } from './ops.ts';

@@ -142,6 +142,8 @@ class TowerStep extends TrainingStep {
       parameters,
       device,
       inputs: ['table'],
+      hold: [gradientOf('table')],
+      readLater: true,
     });
   }
 
@@ -153,7 +155,7 @@ class TowerStep extends TrainingStep {
       { ...at, part: this.#tower.parts },
     );
     const loss = lossOf(results);
-    await this.#tower.backward(results[gradientOf('table')].data as Float32Array, at);
+    await this.#tower.backward(results[gradientOf('table')], at);
     return { loss, rows: [] };
   }
 

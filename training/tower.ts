@@ -5,10 +5,12 @@ import {
   compile,
   compileGradients,
   type Feeds,
+  type HeldRows,
   type HostTensor,
   type Inputs,
   type Parameters,
   type Randomness,
+  type Spec,
   tf,
 } from '../engine/index.ts';
 import type { Mode, Recommender } from '../models/index.ts';
@@ -49,12 +51,15 @@ export class ItemTower {
       };
       return model.items(source, mode);
     };
-    this.#forward = compile((inputs) => {
-      const table = vectors(inputs);
-      const results: Record<string, tf.Tensor> = { table };
-      if (!mode.training) results.candidates = candidates(model, table);
-      return results;
-    }, options);
+    this.#forward = compile(
+      (inputs) => {
+        const table = vectors(inputs);
+        const results: Record<string, tf.Tensor> = { table };
+        if (!mode.training) results.candidates = candidates(model, table);
+        return results;
+      },
+      { ...options, hold: mode.training ? ['table'] : [] },
+    );
     if (!mode.training) return;
     // The gradient of sum(vectors x dy) is that of the loss whose gradient dy is.
     const product = (inputs: Inputs) => tf.sum(tf.mul(vectors(inputs), inputs.dTable)) as tf.Scalar;
@@ -66,43 +71,69 @@ export class ItemTower {
     return this.#chunks.length;
   }
 
-  /** Computes all vectors with the parameters' present values. */
+  /** Computes all vectors with the parameters' present values. In training, a device with memory of its own holds them. */
   async forward(at: Randomness = { seed: 0, step: 0 }): Promise<void> {
+    const held: HeldRows[] = [];
     for (const [part, { first, feeds }] of this.#chunks.entries()) {
       const { table, candidates } = await this.#forward(feeds, { ...at, part });
-      this.table = this.#fill(this.table, table, first);
       if (candidates) this.candidates = this.#fill(this.candidates, candidates, first);
+      if (!table.held) this.table = this.#fill(this.table, table, first);
+      else {
+        held.push(...moved(table.held, first));
+        this.table = { ...this.#spec(table), data: new Float32Array(), held };
+      }
     }
   }
 
-  #fill(whole: HostTensor | undefined, { shape: [, d], data }: HostTensor, first: number): HostTensor {
-    const size = { dtype: 'float32', shape: [this.#text.shape[0], d] } as const;
-    const filled = whole ?? { ...size, data: allocate(size) };
-    filled.data.set(data, first * d);
+  #fill(whole: HostTensor | undefined, chunk: HostTensor, first: number): HostTensor {
+    const spec = this.#spec(chunk);
+    const filled = whole ?? { ...spec, data: allocate(spec) };
+    filled.data.set(chunk.data, first * chunk.shape[1]);
     return filled;
   }
 
+  #spec({ shape: [, d] }: HostTensor): Spec {
+    return { dtype: 'float32', shape: [this.#text.shape[0], d] };
+  }
+
   /**
-   * Adds to the parameters' gradients what follows from those of the vectors, which are the tower's to overwrite.
-   * `at` is that of `forward`.
+   * Adds to the parameters' gradients what follows from that of the vectors, [items, d], which is the tower's to overwrite.
+   * `at` is that of `forward`, whose vectors are let go.
    */
-  async backward(dTable: Float32Array, at: Randomness): Promise<void> {
-    const d = this.table!.shape[1];
+  async backward(gradient: HostTensor, at: Randomness): Promise<void> {
     // The last chunk goes first: where it overlaps with the one before, its vectors were the ones that counted.
     let end = this.#text.shape[0];
-    for (const [part, { first, count, feeds }] of [...this.#chunks.entries()].reverse()) {
-      dTable.fill(0, end * d, (first + count) * d);
-      const data = dTable.subarray(first * d, (first + count) * d);
-      const gradient: HostTensor = { dtype: 'float32', shape: [count, d], data };
-      await this.#backward!({ ...feeds, dTable: gradient }, { ...at, part });
-      end = first;
+    for (const [part, chunk] of [...this.#chunks.entries()].reverse()) {
+      const dTable = gradient.held ? heldRows(gradient, chunk) : ownRows(gradient, chunk, end);
+      await this.#backward!({ ...chunk.feeds, dTable }, { ...at, part });
+      end = chunk.first;
     }
+    for (const part of [...(this.table!.held ?? []), ...(gradient.held ?? [])]) part.dispose();
   }
 
   async close(): Promise<void> {
     await this.#forward.close();
     await this.#backward?.close();
   }
+}
+
+const moved = (parts: readonly HeldRows[], by: number): HeldRows[] =>
+  parts.map((part) => ({ ...part, first: part.first + by }));
+
+/** A chunk's rows of a matrix that lies on a device, in the parts that the chunk's vectors had. */
+function heldRows({ dtype, shape, data, held }: HostTensor, { first, count }: Chunk): HostTensor {
+  const inside = held!.filter((part) => part.first >= first && part.first + part.rows <= first + count);
+  return { dtype, shape: [count, shape[1]], data, held: moved(inside, -first) };
+}
+
+/** A chunk's rows of a matrix in host memory; those from `end` on, which are another chunk's, become zero. */
+function ownRows(
+  { dtype, shape: [, d], data }: HostTensor,
+  { first, count }: Chunk,
+  end: number,
+): HostTensor {
+  data.fill(0, end * d, (first + count) * d);
+  return { dtype, shape: [count, d], data: data.subarray(first * d, (first + count) * d) };
 }
 
 interface Chunk {

@@ -15,6 +15,7 @@ import { encodeOnnx } from '../../onnx.ts';
 import type { Randomness } from '../../random.ts';
 import { blockName, type Cuts, cutLarge, cutTensor } from './blocks.ts';
 import { frozenCopy } from './frozen.ts';
+import { type HeldOutputs, keepParts, partName, takeParts, tensorOf } from './held.ts';
 import { lower } from './lower.ts';
 import { KEYS, keysOf } from './random.ts';
 import { type CardOptions, type Group, inputOf, type Piece, ResidentParameters } from './resident.ts';
@@ -39,6 +40,15 @@ export function compileResident(program: Program, options: CardOptions): Compile
   return call;
 }
 
+/** What a session's graph is, and what was done to it. */
+interface Prepared {
+  graph: Graph;
+  cuts: Cuts;
+  random: readonly RandomInput[];
+  zeros: Record<string, HostTensor>;
+  held: HeldOutputs;
+}
+
 interface Context extends CardOptions {
   resident: ResidentParameters;
 }
@@ -56,13 +66,11 @@ class ResidentSession {
   readonly #written: Group[];
   /** Results that the function promises, but its graph does not reach. */
   readonly #zeros: Record<string, HostTensor>;
+  readonly #held: HeldOutputs;
 
   private constructor(
     session: InferenceSession,
-    graph: Graph,
-    cuts: Cuts,
-    random: readonly RandomInput[],
-    zeros: Record<string, HostTensor>,
+    { graph, cuts, random, zeros, held }: Prepared,
     context: Context,
   ) {
     const { groups } = context.resident;
@@ -72,6 +80,7 @@ class ResidentSession {
     this.#random = random;
     this.#context = context;
     this.#zeros = zeros;
+    this.#held = held;
     this.#read = groups.filter((group) => graph.inputs.has(inputOf(group, 'value')));
     this.#accumulated = groups.filter((group) => graph.inputs.has(inputOf(group, 'gradient')));
     this.#written = groups.filter((group) => graph.outputs.has(newGradient(group)));
@@ -89,6 +98,12 @@ class ResidentSession {
       if (!graph.outputs.has(gradientOf(input))) zeros[gradientOf(input)] = { ...spec, data: allocate(spec) };
     }
     const cuts = cutLarge(graph, context.blockBytes);
+    for (const [name, tensor] of Object.entries(feeds))
+      if (tensor.held) takeParts(graph, name, tensor.held, cuts);
+    const source = new Map(Object.entries(feeds).map(([name, tensor]) => [gradientOf(name), tensor]));
+    const held: HeldOutputs = new Map(
+      program.hold.flatMap((name) => [...keepParts(graph, name, source.get(name)?.held, cuts)]),
+    );
     for (const group of groups) readGroup(graph, group);
     if (differentiation) {
       const wanted = new Set(gradientNames(program));
@@ -98,10 +113,11 @@ class ResidentSession {
         writeGradient(graph, group, differentiation.accumulate);
     }
     graph.finish();
-    const stays = new Set([...groups.map(newGradient), ...(differentiation?.readLater ? ['loss'] : [])]);
+    const later = differentiation?.readLater ? ['loss'] : [];
+    const stays = new Set([...groups.map(newGradient), ...held.keys(), ...later]);
     const resident = [...graph.outputs.keys()].filter((name) => stays.has(name));
     const session = await createGpuSession(encodeOnnx(graph), { resident, strict: context.strict });
-    return new ResidentSession(session, graph, cuts, random, zeros, context);
+    return new ResidentSession(session, { graph, cuts, random, zeros, held }, context);
   }
 
   async run(feeds: Feeds, randomness: Randomness): Promise<Record<string, HostTensor>> {
@@ -116,6 +132,10 @@ class ResidentSession {
       all[KEEP] = await hostTensor({ dtype: 'float32', shape: [1], data: Float32Array.of(keep) });
     }
     for (const [name, tensor] of Object.entries(feeds)) {
+      tensor.held?.forEach((part, i) => {
+        if (this.#graph.inputs.has(partName(name, i))) all[partName(name, i)] = tensorOf(part);
+      });
+      if (tensor.held) continue;
       const rows = this.#cuts.inputs.get(name);
       const names = rows?.map((_, i) => blockName(name, i)) ?? [name];
       if (!this.#graph.inputs.has(names[0])) continue;
@@ -133,6 +153,14 @@ class ResidentSession {
     for (const [name, { dtype, shape }] of this.#graph.outputs) {
       if (this.#written.some((group) => newGradient(group) === name)) continue;
       const tensor = outputs[name];
+      const part = this.#held.get(name);
+      if (part) {
+        const { result, first, rows } = part;
+        const others = results[result]?.held ?? [];
+        const held = [...others, { first, rows, tensor, dispose: () => tensor.dispose() }];
+        results[result] = { dtype, shape: [first + rows, shape[1]], data: new Float32Array(), held };
+        continue;
+      }
       const whole = this.#cuts.outputs.get(name);
       if (whole) {
         results[whole.name] ??= { dtype, shape: whole.shape, data: allocate(whole) };

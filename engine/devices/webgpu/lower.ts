@@ -43,7 +43,7 @@ function replace(graph: Graph, rewrite: Rewrite, node: Node): void {
 }
 
 /** A shader may bind so many buffers at least: an operation's inputs and outputs. */
-const BUFFERS = 8;
+export const BUFFERS = 8;
 
 const REWRITES: Record<string, Rewrite | undefined> = {
   FusedMatMul(graph, { inputs: [a, b], attributes }) {

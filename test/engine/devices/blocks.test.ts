@@ -3,7 +3,7 @@ import * as assert from 'uvu/assert';
 import { seeded } from '../../../common/random.ts';
 import { lossSettings } from '../../../configs/train-settings.ts';
 import { webgpuDevice } from '../../../engine/devices/webgpu/index.ts';
-import { type Device, type HostTensor, openOptimizer, Parameters } from '../../../engine/index.ts';
+import { cpuDevice, type Device, type HostTensor, openOptimizer, Parameters } from '../../../engine/index.ts';
 import { CardPlaces } from '../../../training/card-places.ts';
 import { trainingStep } from '../../../training/step.ts';
 import { ITEMS, stir, TEXT_DIMS, type Variant, variants } from '../../models/support.ts';
@@ -61,18 +61,19 @@ const ways: Way[] = [
   { way: 'full softmax', items: ITEMS, blockBytes: 64 },
   { way: 'sampled softmax', items: 3000, blockBytes: 20_000, loss: { type: 'sampled', negatives: 2 } },
 ];
-const chunked = {
+/** Vectors of chunks stay on the card: with 64 bytes in several parts each. */
+const chunked = [64, 2000].map((blockBytes) => ({
   way: 'items in chunks',
   items: ITEMS,
-  blockBytes: 64,
+  blockBytes,
   chunks: { largeCatalogue: 1, chunkItems: 5 },
-};
+}));
 for (const model of webgpu ? ['sasrec', 'sasrec-text', 'unisrec'] : [])
-  for (const way of model === 'sasrec-text' ? [...ways, chunked] : ways)
+  for (const way of model === 'sasrec' ? ways : [...ways, ...chunked])
     test(`${model}, ${way.way}: in blocks of ${way.blockBytes} bytes, training goes as it does in one piece`, async () => {
       const variant = variants().find(({ definition }) => definition.name === model)!;
       const text = matrix([way.items, TEXT_DIMS]);
-      const whole = await course(variant, text, way, webgpu!);
+      const whole = await course(variant, text, way, way.chunks ? cpuDevice({ threads: 1 }) : webgpu!);
       const device = webgpuDevice({ strict: true, blockBytes: way.blockBytes });
       const cut = await course(variant, { ...text, data: text.data.slice() }, way, device);
       for (const [i, loss] of whole.losses.entries())
