@@ -16,6 +16,8 @@ export class TokenizerThread {
   readonly #worker: Worker;
   /** Requests are answered in their order. */
   readonly #waiting: { resolve(rows: Int32Array[]): void; reject(error: Error): void }[] = [];
+  /** Why the thread is no more: whoever asks it later is told so, too. */
+  #ended: Error | undefined;
 
   constructor(options: ThreadOptions) {
     this.#worker = new Worker(new URL('./tokenizer-entry.js', import.meta.url), {
@@ -30,7 +32,8 @@ export class TokenizerThread {
       asked.resolve(Array.from(ends, (end, i) => ids.subarray(i ? ends[i - 1] : 0, end)));
     });
     const settle = (error: Error) => {
-      for (const { reject } of this.#waiting.splice(0)) reject(error);
+      this.#ended ??= error;
+      for (const { reject } of this.#waiting.splice(0)) reject(this.#ended);
     };
     this.#worker.on('error', (error) => settle(new UserError(`the tokenizer died: ${messageOf(error)}`)));
     this.#worker.on('exit', () => settle(new UserError('the tokenizer ended before it answered')));
@@ -38,6 +41,7 @@ export class TokenizerThread {
 
   /** Token ids of each text. */
   encode(texts: readonly string[]): Promise<Int32Array[]> {
+    if (this.#ended) return Promise.reject(this.#ended);
     const rows = new Promise<Int32Array[]>((resolve, reject) => this.#waiting.push({ resolve, reject }));
     // Where the caller's other work fails first, nobody waits for the answer.
     rows.catch(() => {});

@@ -1,4 +1,5 @@
-import { runKernel } from './ops.ts';
+import { customGradient } from './custom-gradient.ts';
+import { gemm, runKernel } from './ops.ts';
 import { tf } from './tf.ts';
 import { traceTarget } from './tracer.ts';
 
@@ -10,7 +11,7 @@ const CARD_CHUNK_BYTES = 128 * 2 ** 20;
 const HELD_BYTES = 192 * 2 ** 20;
 const LARGE_BYTES = 256 * 2 ** 20;
 /** The least probability of a target that a loss counts: about 69 nats. */
-const LEAST_PROBABILITY = 1e-30;
+export const LEAST_PROBABILITY = 1e-30;
 
 export interface CrossEntropyOptions {
   /**
@@ -73,11 +74,10 @@ export function linearCrossEntropy(
   const tiles = form ? form === 'tiles' : chunk === undefined && bias === undefined && large;
   const fitting = Math.floor((card ? CARD_CHUNK_BYTES : CHUNK_BYTES) / (4 * count));
   const step = chunk ?? Math.max(card ? 1 : LEAST_ROWS, fitting);
-  const op = tf.customGrad((...args) => {
-    const [h, items] = args as tf.Tensor2D[];
-    const save = args.at(-1) as tf.GradSaveFunc;
+  return customGradient(bias ? [h, items, bias] : [h, items], (inputs) => {
+    const [h, items] = inputs as tf.Tensor2D[];
     const column = tf.expandDims(weight, 1) as tf.Tensor2D;
-    const batch = { h, items, target, weight: column, bias: bias && (args[2] as tf.Tensor1D) };
+    const batch = { h, items, target, weight: column, bias: inputs[2] as tf.Tensor1D | undefined };
     const parts = tiles ? byTiles(batch) : byChunks(batch, Math.min(rows, step));
     const { hit, mixedItems, mixedRows, shares } = parts;
     const loss = tf.neg(tf.sum(tf.mul(tf.log(tf.maximum(hit, LEAST_PROBABILITY)), column)));
@@ -85,11 +85,12 @@ export function linearCrossEntropy(
     const dh = tf.mul(tf.sub(mixedItems, tf.gather(items, target)), column);
     const dItems = tf.add(mixedRows, tf.unsortedSegmentSum(tf.neg(tf.mul(h, column)), target, count));
     const dBias = shares && tf.add(shares, tf.unsortedSegmentSum(tf.neg(weight), target, count));
-    save(dBias ? [dh, dItems, dBias] : [dh, dItems]);
-    const gradFunc = (dy: tf.Tensor, saved: tf.Tensor[]) => saved.map((g) => tf.mul(g, dy));
-    return { value: loss, gradFunc: gradFunc as never };
-  });
-  return (bias ? op(h, items, bias) : op(h, items)) as tf.Scalar;
+    return {
+      value: loss,
+      saved: dBias ? [dh, dItems, dBias] : [dh, dItems],
+      gradient: (dy, saved) => saved.map((g) => tf.mul(g, dy)),
+    };
+  }) as tf.Scalar;
 }
 
 /** Chunks of rows: each one's probabilities serve all three products while they are at hand. */
@@ -105,13 +106,13 @@ function byChunks({ h, items, target, weight, bias }: Rows, step: number): Parts
     const part = <T extends tf.Tensor>(t: T) =>
       tf.slice(t, [first, 0].slice(0, t.rank), [n, ...t.shape.slice(1)]) as T;
     const logits = bias
-      ? gemmAccumulate(part(h), items, bias, { transposeB: true })
+      ? gemm(part(h), items, bias, { transposeB: true })
       : tf.matMul(part(h), items, false, true);
     const p = tf.softmax(logits) as tf.Tensor2D;
     hit.push(gatherElements(p, tf.expandDims(part(target), 1)));
     mixedItems.push(tf.matMul(p, items));
     mixedRows = mixedRows
-      ? gemmAccumulate(p, part(weighted), mixedRows, { transposeA: true })
+      ? gemm(p, part(weighted), mixedRows, { transposeA: true })
       : tf.matMul(p, part(weighted), true, false);
     if (!bias) continue;
     const share = tf.matMul(part(weight), p, true, false);
@@ -163,16 +164,6 @@ function byTiles({ h, items, target, weight }: Rows): Parts {
 /** out[i, j] = x[i, indices[i, j]]; it has no gradient. */
 function gatherElements(x: tf.Tensor2D, indices: tf.Tensor): tf.Tensor2D {
   return runKernel<tf.Tensor2D>('GatherElements', { x, indices }, { axis: 1 });
-}
-
-/** a.b + c in one node, a or b transposed, c [rows, columns] or [columns]; it has no gradient. */
-function gemmAccumulate(
-  a: tf.Tensor2D,
-  b: tf.Tensor2D,
-  c: tf.Tensor,
-  { transposeA = false, transposeB = false },
-): tf.Tensor2D {
-  return runKernel<tf.Tensor2D>('GemmAccumulate', { a, b, c }, { transposeA, transposeB });
 }
 
 /** softmax(q.k^T).v without scale, [q, d] over [k, d] and [k, dv] -> [q, dv]; it has no gradient. */

@@ -1,4 +1,5 @@
-import { runKernel } from './ops.ts';
+import { customGradient } from './custom-gradient.ts';
+import { gemm } from './ops.ts';
 import { tf } from './tf.ts';
 
 /** The parameters of a layer; columns are those of the reset gate, the update gate and the candidate. */
@@ -22,7 +23,9 @@ interface Step {
   distance: tf.Tensor;
   state: tf.Tensor;
 }
-const PARTS = 6;
+
+/** In the order in which steps are saved, and in which `stepOf` reads them. */
+const PARTS = ['reset', 'update', 'candidate', 'recurrent', 'distance', 'state'] as const;
 
 /**
  * A layer of gated recurrent units (Cho et al., 2014; the reset gate inside the candidate's recurrent term, as cuDNN and
@@ -38,9 +41,8 @@ export function gru(x: tf.Tensor3D, weights: GruWeights, lengths?: tf.Tensor1D):
   const flat = (t: tf.Tensor) => tf.reshape(t, [length * batch, -1]) as tf.Tensor2D;
   const steps = (t: tf.Tensor) => tf.split(t, length) as tf.Tensor2D[];
 
-  const op = tf.customGrad((...args) => {
-    const [x, input, inputBias, hidden, hiddenBias] = args as tf.Tensor2D[];
-    const save = args[5] as tf.GradSaveFunc;
+  const forward = (inputs: tf.Tensor[]) => {
+    const [x, input, inputBias, hidden, hiddenBias] = inputs as tf.Tensor2D[];
     const [fromX, fromH] = [gates(input), gates(hidden)];
     const [resetBias, updateBias, candidateBias] = gates(inputBias);
     const [resetBiasH, updateBiasH, candidateBiasH] = gates(hiddenBias);
@@ -64,16 +66,19 @@ export function gru(x: tf.Tensor3D, weights: GruWeights, lengths?: tf.Tensor1D):
     }
     const states = done.map(({ state }) => state);
     const ends = lengths ? endsOf(lengths, length) : [];
-    save([x, input, hidden, ...ends, ...done.flatMap((step) => Object.values(step) as tf.Tensor[])]);
+    const saved = [x, input, hidden, ...ends, ...done.flatMap((step) => PARTS.map((part) => step[part]))];
     const value = lengths
       ? ends.map((end, t) => tf.mul(states[t], end)).reduce((a, b) => tf.add(a, b))
       : tf.reshape(tf.concat(states), [length, batch, size]);
-    return { value, gradFunc: backward as never };
-  });
+    return { value, saved, gradient: backward };
+  };
 
-  const backward = (dy: tf.Tensor, [x, input, hidden, ...saved]: tf.Tensor2D[]) => {
+  const backward = (dy: tf.Tensor, all: tf.Tensor[]) => {
+    const [x, input, hidden, ...saved] = all as tf.Tensor2D[];
     const ends = saved.splice(0, lengths ? length : 0);
-    const done = Array.from({ length }, (_, t) => stepOf(saved.slice(PARTS * t, PARTS * (t + 1))));
+    const done = Array.from({ length }, (_, t) =>
+      stepOf(saved.slice(PARTS.length * t, PARTS.length * (t + 1))),
+    );
     const dStates = lengths
       ? ends.map((end) => tf.mul(dy, end))
       : steps(tf.reshape(dy, [length * batch, size]));
@@ -114,7 +119,7 @@ export function gru(x: tf.Tensor3D, weights: GruWeights, lengths?: tf.Tensor1D):
     ];
   };
   const { input, inputBias, hidden, hiddenBias } = weights;
-  return op(x, input, inputBias, hidden, hiddenBias);
+  return customGradient([x, input, inputBias, hidden, hiddenBias], forward);
 }
 
 function stepOf([reset, update, candidate, recurrent, distance, state]: tf.Tensor[]): Step {
@@ -130,7 +135,8 @@ const timesRest = (x: tf.Tensor, gate: tf.Tensor) => tf.sub(x, tf.mul(x, gate));
 /** sum_k d_k W_k^T (+ start) */
 function throughGates(d: tf.Tensor[], weights: tf.Tensor2D[], start?: tf.Tensor): tf.Tensor {
   return weights.reduce<tf.Tensor | undefined>(
-    (sum, w, k) => (sum ? gemm(d[k], w, sum, true) : tf.matMul(d[k] as tf.Tensor2D, w, false, true)),
+    (sum, w, k) =>
+      sum ? gemm(d[k], w, sum, { transposeB: true }) : tf.matMul(d[k] as tf.Tensor2D, w, false, true),
     start,
   )!;
 }
@@ -139,9 +145,4 @@ function throughGates(d: tf.Tensor[], weights: tf.Tensor2D[], start?: tf.Tensor)
 function endsOf(lengths: tf.Tensor1D, length: number): tf.Tensor[] {
   if (length === 1) return [tf.ones([lengths.shape[0], 1])];
   return tf.split(tf.oneHot(tf.sub(lengths, tf.scalar(1, 'int32')), length, 1, 0, 'float32'), length, 1);
-}
-
-/** a.b + c in one node; it has no gradient. */
-function gemm(a: tf.Tensor, b: tf.Tensor, c: tf.Tensor, transposeB = false): tf.Tensor2D {
-  return runKernel<tf.Tensor2D>('GemmAccumulate', { a, b, c }, { transposeA: false, transposeB });
 }

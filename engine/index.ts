@@ -8,7 +8,8 @@ export {
   gradientOf,
   type Inputs,
 } from './compile.ts';
-export { type CrossEntropyOptions, linearCrossEntropy } from './cross-entropy.ts';
+export { type CrossEntropyOptions, LEAST_PROBABILITY, linearCrossEntropy } from './cross-entropy.ts';
+export { customGradient, type WithGradient } from './custom-gradient.ts';
 export type { Device, DeviceOptions, Probe } from './devices/contract.ts';
 export { cpuDevice } from './devices/cpu.ts';
 export { eagerDevice } from './devices/eager.ts';

@@ -1,5 +1,6 @@
 import type { TensorInfo } from '@tensorflow/tfjs';
 import { UserError } from '../common/errors.ts';
+import { customGradient } from './custom-gradient.ts';
 import './kernels/index.ts';
 import './eager.ts';
 import './gradients.ts';
@@ -43,13 +44,9 @@ export function layerNorm<T extends tf.Tensor>(
   offset: tf.Tensor,
   epsilon = 1e-12,
 ): T {
-  const op = tf.customGrad((...args) => {
-    const [x, scale, offset] = args as tf.Tensor[];
-    const save = args[3] as tf.GradSaveFunc;
-    const [y, mean, inverse] = runKernel<tf.Tensor[]>('LayerNorm', { x, scale, offset }, { epsilon });
-    save([x, scale, mean, inverse]);
-    const gradFunc = (dy: tf.Tensor, saved: tf.Tensor[]) => {
-      const [x, scale, mean, inverse] = saved;
+  return customGradient([x, scale, offset], ([x, scale, offset]) => {
+    const [value, mean, inverse] = runKernel<tf.Tensor[]>('LayerNorm', { x, scale, offset }, { epsilon });
+    const gradient = (dy: tf.Tensor, [x, scale, mean, inverse]: tf.Tensor[]) => {
       const leading = x.shape.map((_, i) => i).slice(0, -1);
       const normalised = tf.mul(tf.sub(x, mean), inverse);
       const scaled = tf.mul(dy, scale);
@@ -58,21 +55,17 @@ export function layerNorm<T extends tf.Tensor>(
       const dx = tf.mul(tf.sub(tf.sub(scaled, centre), tf.mul(normalised, slope)), inverse);
       return [dx, tf.sum(tf.mul(dy, normalised), leading), tf.sum(dy, leading)];
     };
-    return { value: y, gradFunc: gradFunc as never };
-  });
-  return op(x, scale, offset) as T;
+    return { value, saved: [x, scale, mean, inverse], gradient };
+  }) as T;
 }
 
 /** Gaussian error linear unit, exact: x * Phi(x) (Hendrycks and Gimpel, 2016), not the tanh approximation. */
 export function gelu<T extends tf.Tensor>(x: T): T {
-  const op = tf.customGrad((...args) => {
-    const x = args[0] as tf.Tensor;
-    (args[1] as tf.GradSaveFunc)([x]);
-    const gradFunc = (dy: tf.Tensor, [x]: tf.Tensor[]) =>
-      tf.mul(dy, runKernel<tf.Tensor>('GeluSlope', { x }));
-    return { value: runKernel<tf.Tensor>('Gelu', { x }), gradFunc: gradFunc as never };
-  });
-  return op(x) as T;
+  return customGradient([x], ([x]) => ({
+    value: runKernel<tf.Tensor>('Gelu', { x }),
+    saved: [x],
+    gradient: (dy, [x]) => [tf.mul(dy, runKernel<tf.Tensor>('GeluSlope', { x }))],
+  })) as T;
 }
 
 /** min(max(slope * x + offset, 0), 1), in one pass over x; it has no gradient. */
@@ -83,19 +76,16 @@ export function hardSigmoid<T extends tf.Tensor>(x: T, slope: number, offset: nu
 /** Rows scaled to length one. A zero row stays zero and passes no gradient back (its direction is undefined). */
 export function l2Normalize<T extends tf.Tensor>(x: T): T {
   const tiny = 1e-12;
-  const op = tf.customGrad((...args) => {
-    const x = args[0] as tf.Tensor;
+  return customGradient([x], ([x]) => {
     const squares = tf.sum(tf.square(x), -1, true);
     const inverse = tf.mul(tf.rsqrt(tf.maximum(squares, tiny)), tf.step(tf.sub(squares, tiny)));
-    const y = tf.mul(x, inverse);
-    (args[1] as tf.GradSaveFunc)([y, inverse]);
-    const gradFunc = (dy: tf.Tensor, [y, inverse]: tf.Tensor[]) => {
+    const value = tf.mul(x, inverse);
+    const gradient = (dy: tf.Tensor, [y, inverse]: tf.Tensor[]) => {
       const along = tf.sum(tf.mul(y, dy), -1, true);
-      return tf.mul(tf.sub(dy, tf.mul(y, along)), inverse);
+      return [tf.mul(tf.sub(dy, tf.mul(y, along)), inverse)];
     };
-    return { value: y, gradFunc: gradFunc as never };
-  });
-  return op(x) as T;
+    return { value, saved: [value, inverse], gradient };
+  }) as T;
 }
 
 /** x [..., in] times w [in, out] plus an optional bias, as one 2-D product. */
@@ -105,4 +95,14 @@ export function linear(x: tf.Tensor, w: tf.Tensor2D, bias?: tf.Tensor): tf.Tenso
   let y: tf.Tensor = tf.matMul(flat as tf.Tensor2D, w);
   if (bias) y = tf.add(y, bias);
   return x.rank === 2 ? y : tf.reshape(y, [...x.shape.slice(0, -1), w.shape[1]]);
+}
+
+/** a.b + c in one node, a or b transposed, c [rows, columns] or [columns]; it has no gradient. */
+export function gemm(
+  a: tf.Tensor,
+  b: tf.Tensor,
+  c: tf.Tensor,
+  { transposeA = false, transposeB = false } = {},
+): tf.Tensor2D {
+  return runKernel<tf.Tensor2D>('GemmAccumulate', { a, b, c }, { transposeA, transposeB });
 }

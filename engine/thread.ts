@@ -30,8 +30,11 @@ export function openThread(): ThreadDevice {
   const waiting = new Map<number, { resolve(answer: Answer): void; reject(error: Error): void }>();
   let requests = 0;
   let sessions = 0;
+  /** Why the thread is no more: whoever asks it later is told so, too. */
+  let ended: Error | undefined;
   const settle = (error: Error) => {
-    for (const { reject } of waiting.values()) reject(error);
+    ended ??= error;
+    for (const { reject } of waiting.values()) reject(ended);
     waiting.clear();
   };
   worker.on('message', (answer: Answer) => {
@@ -46,6 +49,7 @@ export function openThread(): ThreadDevice {
   worker.on('exit', () => settle(new UserError('a computing thread ended before it answered')));
 
   const ask = (request: Request, transfer: ArrayBuffer[] = []): Promise<Answer> => {
+    if (ended) return Promise.reject(ended);
     const number = requests++;
     // A process does not end while it waits for an answer.
     worker.ref();
@@ -78,7 +82,7 @@ export function openThread(): ThreadDevice {
           copy(parcel.open(buffer), results, outputs);
         },
         async release() {
-          check(await ask({ kind: 'release', session }));
+          if (!ended) check(await ask({ kind: 'release', session }));
         },
       };
     },

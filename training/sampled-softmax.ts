@@ -1,8 +1,6 @@
-import { tf } from '../engine/index.ts';
+import { customGradient, LEAST_PROBABILITY, tf } from '../engine/index.ts';
 import type { Criterion } from './objective.ts';
 
-/** The least probability of a target that a loss counts: about 69 nats. */
-const LEAST_PROBABILITY = 1e-30;
 const EXCLUDED = -1e9;
 
 /**
@@ -20,19 +18,17 @@ export const sampledSoftmax: Criterion = (queries, candidates, inputs) => {
   const column = tf.expandDims(weight, 1);
   const itself = tf.equal(tf.expandDims(target, 1), tf.expandDims(negatives, 0));
   const [rows, count] = others.shape;
-  const op = tf.customGrad((...args) => {
-    const [score, others] = args as tf.Tensor2D[];
+  return customGradient([score, others], (inputs) => {
+    const [score, others] = inputs as tf.Tensor2D[];
     // onnxruntime's Where takes five times as long.
     const open = tf.add(tf.mul(tf.cast(itself, 'float32'), EXCLUDED), tf.add(others, offsets));
     const p = tf.softmax(tf.concat([score, open], 1));
     const hit = tf.slice(p, [0, 0], [rows, 1]);
-    (args[2] as tf.GradSaveFunc)([p, hit, column]);
-    const gradFunc = (dy: tf.Tensor, [p, hit, column]: tf.Tensor[]) => {
+    const gradient = (dy: tf.Tensor, [p, hit, column]: tf.Tensor[]) => {
       const scale = tf.mul(column, dy);
       return [tf.mul(tf.sub(hit, 1), scale), tf.mul(tf.slice(p, [0, 1], [rows, count]), scale)];
     };
     const loss = tf.neg(tf.sum(tf.mul(tf.log(tf.maximum(hit, LEAST_PROBABILITY)), column)));
-    return { value: loss, gradFunc: gradFunc as never };
-  });
-  return op(score, others) as tf.Scalar;
+    return { value: loss, saved: [p, hit, column], gradient };
+  }) as tf.Scalar;
 };

@@ -254,15 +254,22 @@ class SampledStep extends TrainingStep {
 
 const rowsOf = ({ name }: Parameter): string => `rows of ${name}`;
 
-/** Copies rows of a matrix [n, width]; what it gave last for as many rows is written over. */
+/** Copies rows of a matrix [n, width], always into the same memory. */
 class RowGatherer {
-  readonly #memory = new Map<number, HostTensor>();
+  #memory: HostTensor['data'] | undefined;
+  /** Views of it by their number of rows: a session knows an input again by its array. */
+  readonly #views = new Map<number, HostTensor>();
 
   gather({ dtype, shape, data }: HostTensor, ids: Int32Array): HostTensor {
     const width = shape[1];
     const spec = { dtype, shape: [ids.length, width] };
-    const rows = this.#memory.get(ids.length) ?? { ...spec, data: allocate(spec) };
-    this.#memory.set(ids.length, rows);
+    const size = ids.length * width;
+    if (!this.#memory || this.#memory.length < size) {
+      this.#memory = allocate(spec);
+      this.#views.clear();
+    }
+    const rows = this.#views.get(ids.length) ?? { ...spec, data: this.#memory.subarray(0, size) };
+    this.#views.set(ids.length, rows);
     ids.forEach((id, i) => {
       rows.data.set(data.subarray(id * width, (id + 1) * width), i * width);
     });

@@ -31,9 +31,6 @@ export function fallbackKernels(buffer: ArrayBuffer): Kernels {
       const f = f32(factor);
       for (let i = x / 4; i < x / 4 + n; i++) all[i] *= f;
     },
-    accumulate(y, x, n) {
-      for (let i = 0; i < n; i++) all[y / 4 + i] += all[x / 4 + i];
-    },
     dropoutMask(out, n, key, threshold, scale) {
       const limit = threshold >>> 0;
       for (let i = 0; i < n; i++) all[out / 4 + i] = hash32(key, i) >= limit ? scale : 0;

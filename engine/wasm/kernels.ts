@@ -18,7 +18,6 @@ export interface Kernels {
   ): void;
   sumSquares(x: number, n: number): number;
   scale(x: number, n: number, factor: number): void;
-  accumulate(y: number, x: number, n: number): void;
   dropoutMask(out: number, n: number, key: number, threshold: number, scale: number): void;
 }
 

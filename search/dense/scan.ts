@@ -1,5 +1,5 @@
 import type { Progress } from '../../common/progress.ts';
-import { compileThresholdProduct, GROUP, type ThresholdProduct } from '../../engine/above.ts';
+import { compileThresholdProduct, GROUP, type ThresholdProduct } from '../../engine/threshold-product.ts';
 import { type Hits, TopK } from '../top-k.ts';
 import type { Vectors } from './vectors.ts';
 

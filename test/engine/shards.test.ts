@@ -11,6 +11,7 @@ import {
   Parameters,
   tf,
 } from '../../engine/index.ts';
+import { openThread } from '../../engine/thread.ts';
 import { floats, ints } from './support/agree.ts';
 
 /** Rows of a table through a layer; `unused` is reached by no part. */
@@ -125,6 +126,20 @@ test('what goes wrong in a thread is told, and the next step goes on', async () 
   );
   assert.ok((await shards([rows(4, 1), rows(4, 2)], { seed: 1, step: 1 })).loss.data[0] > 0);
   await shards.close();
+});
+
+test('a thread that has ended says so to whoever asks it, and is closed all the same', async () => {
+  const { parameters, loss } = setting(0);
+  const thread = openThread();
+  const gradients = compileGradients(loss, { parameters, device: thread });
+  await gradients(rows(4, 1));
+  await thread.close();
+  for (const count of [4, 5])
+    await gradients(rows(count, 1)).then(
+      () => assert.unreachable(),
+      (error) => assert.match(String(error), /a computing thread ended/),
+    );
+  await gradients.close();
 });
 
 test.run();

@@ -52,17 +52,15 @@ test('adam: WebAssembly and JavaScript agree bit for bit', () => {
   }
 });
 
-test('scale and accumulate: bit for bit, and no element further', () => {
+test('scale: bit for bit, and no element further', () => {
   const [simd, plain] = twins();
   const before = bits(simd).slice();
   for (const { kernels } of [simd, plain]) {
     kernels.scale(LENGTH * 4, 512, 0.1);
-    kernels.accumulate(LENGTH * 8, LENGTH * 12, 512);
   }
   assert.equal(bits(simd), bits(plain));
   assert.equal(bits(simd).subarray(0, LENGTH), before.subarray(0, LENGTH));
-  assert.equal(bits(simd).subarray(LENGTH + 512, 2 * LENGTH), before.subarray(LENGTH + 512, 2 * LENGTH));
-  assert.equal(bits(simd).subarray(2 * LENGTH + 512), before.subarray(2 * LENGTH + 512));
+  assert.equal(bits(simd).subarray(LENGTH + 512), before.subarray(LENGTH + 512));
 });
 
 test('sumSquares: equal to a float64 sum', () => {

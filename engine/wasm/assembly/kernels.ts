@@ -58,12 +58,6 @@ export function scale(x: usize, n: i32, factor: f32): void {
   for (let o: usize = 0; o < bytes; o += 16) v128.store(x + o, f32x4.mul(v128.load(x + o), f));
 }
 
-/** y += x */
-export function accumulate(y: usize, x: usize, n: i32): void {
-  const bytes: usize = (<usize>n) << 2;
-  for (let o: usize = 0; o < bytes; o += 16) v128.store(y + o, f32x4.add(v128.load(y + o), v128.load(x + o)));
-}
-
 /** Dropout mask: element i is 0 where hash(key, i) < threshold, else `scale`. See ../../random.ts for the hash. */
 export function dropoutMask(out: usize, n: i32, key: u32, threshold: u32, scale: f32): void {
   const golden: u32 = 0x9e3779b9;
