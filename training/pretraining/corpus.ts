@@ -48,8 +48,9 @@ export async function readCorpus(
   const gathering = Object.fromEntries(
     splitNames.map((split) => [split, new Gathering(tokenizer, maxTokens, items)]),
   );
-  let empty = await forEachPair(path, progress, (pair) => {
-    if (!gathering[pair.split].add(pair)) empty++;
+  let withoutTokens = 0;
+  const withoutTexts = await forEachPair(path, progress, (pair) => {
+    if (!gathering[pair.split].add(pair)) withoutTokens++;
   });
   const corpus = Object.fromEntries(splitNames.map((split) => [split, gathering[split].pairs()])) as Corpus;
   const count = (of: (split: SplitName) => number) => splitNames.reduce((sum, split) => sum + of(split), 0);
@@ -65,7 +66,7 @@ export async function readCorpus(
     pairs: Object.fromEntries(splitNames.map((s) => [s, corpus[s].itemOf.length])) as CorpusReport['pairs'],
     items: items.store.count,
     tokens: items.tokens + count((s) => gathering[s].tokens),
-    empty,
+    empty: withoutTexts + withoutTokens,
   };
   return { corpus, report };
 }
