@@ -41,6 +41,10 @@ export function powerLawLayout(parameters: Record<string, unknown>): Layout {
     throw new UserError(
       `parameters of the power-law dataset: ${wanted.users} users of at most ${wanted.longest} rows cannot have ${wanted.trainRows} training rows`,
     );
+  if (wanted.longest + NOT_TRAINED > wanted.items)
+    throw new UserError(
+      `parameters of the power-law dataset: a user of ${wanted.longest} training rows (longest) has ${wanted.longest + NOT_TRAINED} different items, and there are ${wanted.items}`,
+    );
   return {
     name: 'power-law',
     split: false,
@@ -65,16 +69,20 @@ function interactions(wanted: PowerLawParameters): PushSource<typeof interaction
       const lengths = userLengths(wanted).map((n) => n + NOT_TRAINED);
       const draw = itemSampler(wanted);
       const random = seeded(wanted.seed, 'power-law items');
-      let at = 0;
-      progress.begin('make a power-law dataset (synthetic)', 'users', wanted.users);
+      let [at, draws] = [0, 0];
+      const total = wanted.trainRows + NOT_TRAINED * wanted.users;
+      progress.begin('make a power-law dataset (synthetic)', 'interactions', total);
       lengths.forEach((length, u) => {
         const taken = new Set<number>();
-        while (taken.size < length) taken.add(draw(random));
+        while (taken.size < length) {
+          taken.add(draw(random));
+          // Not once a user: one who takes almost all items draws the frequent ones over and over.
+          if (++draws % 65_536 === 0) progress.advance(at + taken.size);
+        }
         for (const item of taken) {
           at++;
           add(at, { user_name: `user-${u + 1}`, item_name: itemName(item), time: String(at) });
         }
-        if (u % 4096 === 0) progress.advance(u, wanted.users);
       });
       progress.end();
     },

@@ -1,5 +1,8 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { Cancelled } from '../../common/errors.ts';
+import { Progress } from '../../common/progress.ts';
+import { dataSettings, loadDataset } from '../../data/index.ts';
 import { failure, inFolder, load } from './helpers.ts';
 
 const powerLaw = (parameters: Record<string, unknown> = {}) => ({
@@ -37,6 +40,24 @@ test('few items are taken often, few users are long', () =>
 test('parameters are checked', async () => {
   assert.match(await failure(load(powerLaw({ items: 5 }))), /parameters of the power-law dataset/);
   assert.match(await failure(load(powerLaw({ trainRows: 60_000 }))), /cannot have 60000 training rows/);
+  assert.match(
+    await failure(load(powerLaw({ longest: 498 }))),
+    /a user of 498 training rows \(longest\) has 501 different items, and there are 500/,
+  );
 });
+
+test('it can be stopped where a user has to take items that are hardly ever drawn', () =>
+  inFolder(async () => {
+    let [making, looks] = [false, 0];
+    const progress = new Progress(
+      (event) => {
+        making ||= event.kind === 'begin' && event.task.startsWith('make');
+      },
+      () => making && ++looks > 3,
+    );
+    const rare = powerLaw({ items: 100, users: 10, trainRows: 970, longest: 97, exponent: 12 });
+    const work = loadDataset(rare, dataSettings.parse({}), { progress, seed: 1 });
+    assert.instance(await work.catch((reason: unknown) => reason), Cancelled);
+  }));
 
 test.run();
