@@ -53,9 +53,7 @@ export async function exportFiles(
   { options, format, out }: { options: ConfigOptions; format: ExportFormat; out: string },
   progress: Progress,
 ): Promise<Exported> {
-  const { dataset, data, seed } = resolveData(options);
-  const source = resolveSource(dataset);
-  await download([await missingFiles(source)], progress);
+  const { source, data, seed } = await sourceOf(options, progress);
   return exportDataset(source, data, { format, folder: out, seed, progress });
 }
 

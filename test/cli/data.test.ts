@@ -1,6 +1,7 @@
 import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { execHere } from './rec.ts';
@@ -43,6 +44,14 @@ test('export writes a folder that reads again, and says how', async ({ folder })
   assert.equal(counts, JSON.parse((await succeeds('prepare', '--json')).stdout).counts);
   await fails(2, 'there is something already', 'export', '--format', 'csv', '--out', out);
   await fails(2, /Choices: "recbole"/, 'export', '--format', 'xml', '--out', join(folder, 'x'));
+});
+
+test("a plugin's dataset is exported", async ({ folder }) => {
+  const plugin = fileURLToPath(new URL('../../examples/my-dataset.ts', import.meta.url));
+  const out = join(folder, 'of-a-plugin');
+  const from = ['--plugin', plugin, '--dataset', 'my-dataset'];
+  await succeeds('export', ...from, '--format', 'csv', '--out', out);
+  assert.ok(readdirSync(out).length);
 });
 
 test("own files are described on the command line, and go by the description's name", async ({ folder }) => {
