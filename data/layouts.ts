@@ -2,6 +2,7 @@ import { readdir } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { UserError } from '../common/errors.ts';
 import { explainFileError } from '../common/files.ts';
+import { append } from '../common/group.ts';
 import type { Progress } from '../common/progress.ts';
 import { writeDefined } from './defined.ts';
 import { generators } from './generators.ts';
@@ -78,6 +79,6 @@ export async function findFiles(source: DatasetSource): Promise<Map<string, stri
   const missing = named.filter(({ path }) => !path).map(({ file }) => file);
   if (missing.length) throw new UserError(missingMessage(source, missing));
   const found = new Map<string, string[]>();
-  for (const { role, path } of named) found.set(role, [...(found.get(role) ?? []), path as string]);
+  for (const { role, path } of named) append(found, role, path as string);
   return found;
 }

@@ -208,7 +208,9 @@ function entry(name: string, content: z.output<typeof dataset>): Entry {
 function joined(sources: readonly DatasetSource[]): DatasetSource['files'] {
   const files: Record<string, string[]> = {};
   for (const source of sources)
-    for (const [role, file] of Object.entries(source.files ?? {}))
-      files[role] = [...(files[role] ?? []), ...[file].flat()];
+    for (const [role, file] of Object.entries(source.files ?? {})) {
+      files[role] ??= [];
+      files[role].push(...[file].flat());
+    }
   return files;
 }

@@ -1,5 +1,6 @@
 import { UserError } from '../common/errors.ts';
 import { hashJson } from '../common/files.ts';
+import { append } from '../common/group.ts';
 import type { Progress } from '../common/progress.ts';
 import { MadeTexts, type Texts } from '../common/texts.ts';
 import type { EncoderContext, EncoderDefinition, TextEncoder, TextVectors } from './contract.ts';
@@ -92,7 +93,7 @@ async function embedDistinct(
   warnOfEmpty(firstRow, job.name, context.progress);
   const repeats = new Map<number, number[]>();
   firstRow.forEach((first, row) => {
-    if (first >= 0 && first !== row) repeats.set(first, [...(repeats.get(first) ?? []), row]);
+    if (first >= 0 && first !== row) append(repeats, first, row);
   });
   await embedShards(
     distinct,
