@@ -1,5 +1,5 @@
 import { createHash, randomUUID } from 'node:crypto';
-import { createReadStream } from 'node:fs';
+import { createReadStream, writeSync } from 'node:fs';
 import { type FileHandle, mkdir, open, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -39,6 +39,18 @@ export async function writeFileAtomic(
       await file.close();
     }
   });
+}
+
+/** Writes all of the bytes into an open file, at its end or at a position: one write may take fewer than it was given. */
+export function writeFully(file: number, bytes: Uint8Array, position?: number): void {
+  for (let done = 0; done < bytes.length; )
+    done += writeSync(
+      file,
+      bytes,
+      done,
+      bytes.length - done,
+      position === undefined ? null : position + done,
+    );
 }
 
 /** Turns the system's error codes into a sentence that names the path; other errors pass unchanged. */

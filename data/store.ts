@@ -1,7 +1,7 @@
-import { closeSync, openSync, writeSync } from 'node:fs';
+import { closeSync, openSync } from 'node:fs';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { hashFile } from '../common/files.ts';
+import { hashFile, writeFully } from '../common/files.ts';
 import { layOut } from '../common/safetensors.ts';
 import type { Manifest } from './dataset.ts';
 import { type SplitName, splitNames } from './table.ts';
@@ -185,16 +185,4 @@ export class LineFile {
     this.#pending = [];
     this.#waiting = 0;
   }
-}
-
-/** A write may take fewer bytes than it was given. */
-export function writeFully(file: number, bytes: Uint8Array, position?: number): void {
-  for (let done = 0; done < bytes.length; )
-    done += writeSync(
-      file,
-      bytes,
-      done,
-      bytes.length - done,
-      position === undefined ? null : position + done,
-    );
 }

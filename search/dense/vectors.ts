@@ -1,8 +1,14 @@
-import { closeSync, existsSync, fstatSync, ftruncateSync, openSync, readSync, writeSync } from 'node:fs';
+import { closeSync, existsSync, fstatSync, ftruncateSync, openSync, readSync } from 'node:fs';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { UserError } from '../../common/errors.ts';
-import { explainFileError, readJson, replaceAtomically, writeFileAtomic } from '../../common/files.ts';
+import {
+  explainFileError,
+  readJson,
+  replaceAtomically,
+  writeFileAtomic,
+  writeFully,
+} from '../../common/files.ts';
 import type { Progress } from '../../common/progress.ts';
 import { writePrepared } from '../../data/cache.ts';
 import { type Codec, codecs, type Storage } from './storage.ts';
@@ -55,9 +61,10 @@ export async function writeVectors(
         dims = width;
         ftruncateSync(file, rows * dims * 4);
         const unit = new Float32Array(dims);
+        const bytes = new Uint8Array(unit.buffer);
         return (row, vector) => {
           normalise(vector, unit);
-          writeSync(file, unit, 0, unit.byteLength, row * unit.byteLength);
+          writeFully(file, bytes, row * bytes.length);
         };
       });
     } finally {
@@ -146,7 +153,7 @@ async function writeCompact(
           codec.encode(exact.subarray(i * dims, (i + 1) * dims), view, i * width);
         codec.decode(bytes, dims, near);
         largest = Math.max(largest, largestDistance(exact, near, dims));
-        writeSync(file, bytes, 0, bytes.length, first * width);
+        writeFully(file, bytes, first * width);
         progress.advance(first);
       }
     } finally {

@@ -1,4 +1,13 @@
-import { existsSync, mkdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -167,6 +176,28 @@ test('vectors of another encoder or pool are refused, and left alone', async ({ 
   writeFileSync(join(taken, 'letter.txt'), 'mine');
   await rejects(open(task, 'lsa', { dims: 8 }, { index: taken }), 'not empty');
   assert.ok(existsSync(join(taken, 'letter.txt')));
+});
+
+test('compact vectors that find no room are a failure, and nothing of them stays', async ({
+  folder,
+  task,
+}) => {
+  const index = join(folder, 'full');
+  await (await open(task, 'lsa', { dims: 8 }, { index })).close();
+  // The system writes what is below the limit, and refuses only the next write.
+  const limit = (bytes: string) => execFileSync('prlimit', [`--pid=${process.pid}`, `--fsize=${bytes}:`]);
+  try {
+    limit('10000');
+  } catch {
+    return console.log('skipped: limits of file sizes need the command prlimit');
+  }
+  await open(task, 'lsa', { dims: 8 }, { index, storage: 'f16' })
+    .then(
+      () => assert.unreachable('it did not fail'),
+      (error) => assert.is(error.code, 'EFBIG'),
+    )
+    .finally(() => limit('unlimited'));
+  assert.equal(readdirSync(index).sort(), ['index.json', 'vectors.f32']);
 });
 
 test('vectors that are no numbers, and matrices of the wrong size', async ({
