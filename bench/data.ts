@@ -90,7 +90,7 @@ async function sizeOf(folder: string): Promise<number> {
   let bytes = 0;
   for (const entry of entries)
     if (entry.isFile())
-      bytes += await stat(join(entry.parentPath, entry.name)).then(
+      bytes += await stat(join(entry.parentPath ?? entry.path, entry.name)).then(
         ({ size }) => size,
         () => 0,
       );

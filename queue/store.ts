@@ -1,9 +1,10 @@
 import { randomUUID } from 'node:crypto';
+import type { Dirent } from 'node:fs';
 import { type FileHandle, mkdir, open, readdir, rm } from 'node:fs/promises';
 import { join, relative, sep } from 'node:path';
 import type { S3Client } from '@aws-sdk/client-s3';
 import { Cancelled, messageOf, UsageError, UserError } from '../common/errors.ts';
-import { writeFileAtomic } from '../common/files.ts';
+import { explainFileError, writeFileAtomic } from '../common/files.ts';
 
 /**
  * Folders on an S3-compatible store, under s3://bucket/prefix. Credentials, region and endpoint come from where
@@ -136,12 +137,18 @@ const byRank = (a: string, b: string) => LAST.indexOf(a) - LAST.indexOf(b);
 
 /** Names of the files in a folder and in those in it, but for what is half written, and who owns it on this machine. */
 async function filesIn(folder: string): Promise<string[]> {
-  const entries = await readdir(folder, { recursive: true, withFileTypes: true }).catch(() => []);
+  const entries = await readdir(folder, { recursive: true, withFileTypes: true }).catch((error) => {
+    if (error.code === 'ENOENT') return [];
+    throw explainFileError(error, folder);
+  });
   return entries
     .filter((entry) => entry.isFile())
-    .map(({ parentPath, name }) => relative(folder, join(parentPath, name)).replaceAll(sep, '/'))
+    .map((entry) => relative(folder, pathOf(entry)).replaceAll(sep, '/'))
     .filter((name) => name !== OWNER && !name.endsWith('.tmp'));
 }
+
+/** Before Node 20.12 an entry has only the older of the two names for its folder. */
+const pathOf = ({ parentPath, path, name }: Dirent) => join(parentPath ?? path, name);
 
 /** Someone else keeps the folder by now. */
 export class TakenOver extends UserError {}

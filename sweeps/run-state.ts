@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { readJson } from '../common/files.ts';
+import { explainFileError, readJson } from '../common/files.ts';
 import type { EpochRecord } from '../training/checkpoint.ts';
 import type { RunResult } from '../training/index.ts';
 
@@ -50,7 +50,11 @@ export function hasReached({ epochs, result }: RunState, until?: number): boolea
 
 /** The lines of metrics.jsonl; one that is only half written is not there yet. */
 async function readRecords(folder: string): Promise<EpochRecord[]> {
-  const text = await readFile(join(folder, 'metrics.jsonl'), 'utf8').catch(() => '');
+  const path = join(folder, 'metrics.jsonl');
+  const text = await readFile(path, 'utf8').catch((error) => {
+    if (error.code === 'ENOENT') return '';
+    throw explainFileError(error, path);
+  });
   return text
     .slice(0, text.lastIndexOf('\n') + 1)
     .split('\n')

@@ -82,7 +82,11 @@ export class RunFolder {
 
   /** @throws UserError where another process has taken the run over, or finished it */
   async requireOwned(): Promise<void> {
-    const owner = await readFile(this.file(OWNER_FILE), 'utf8').catch(() => 'nobody: it is finished');
+    const path = this.file(OWNER_FILE);
+    const owner = await readFile(path, 'utf8').catch((error) => {
+      if (error.code === 'ENOENT') return 'nobody: it is finished';
+      throw explainFileError(error, path);
+    });
     if (owner !== this.#owner)
       throw new UserError(`${this.shown}: another process has taken this run over (${owner})`);
   }
@@ -94,7 +98,9 @@ export class RunFolder {
   /** The options that repeat the run: its configuration, and the plugins as they were. */
   recipe(): { config: string; plugin: string[] } {
     const folder = this.file('plugins');
-    const plugins = existsSync(folder) ? readdirSync(folder).sort() : [];
+    const plugins = existsSync(folder) ? readdirSync(folder) : [];
+    // Their names begin with their numbers: 10-x comes after 2-y.
+    plugins.sort((a, b) => Number.parseInt(a, 10) - Number.parseInt(b, 10));
     return { config: this.file('config.yaml'), plugin: plugins.map((name) => join(folder, name)) };
   }
 

@@ -80,7 +80,7 @@ test('three workers killed at random, and a Redis that forgets: every trial is d
   // Credentials are nowhere.
   const written = readdirSync(remote, { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile())
-    .map((entry) => readFileSync(join(entry.parentPath, entry.name), 'latin1'));
+    .map((entry) => readFileSync(join(entry.parentPath ?? entry.path, entry.name), 'latin1'));
   const printed = [stdout, stderr, ...logs.flatMap((log) => [log.stdout, log.stderr])];
   for (const text of [...written, ...printed]) assert.not.ok(text.includes(TestRedis.password));
 });

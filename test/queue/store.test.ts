@@ -92,6 +92,18 @@ test('a folder that another worker has taken over is left to it', async ({ folde
   assert.is(server.objects.get('fought-for/config.yaml')!.toString(), 'config.yaml second');
 });
 
+test('a folder that is not there has nothing to push, one that cannot be read is a failure', async ({
+  folder,
+}) => {
+  const keeper = await new Store('s3://bucket').claim('unreadable');
+  await keeper.push(join(folder, 'nowhere'));
+  const file = join(folder, 'file');
+  writeFileSync(file, '');
+  const error = await keeper.push(file).catch((reason: unknown) => reason);
+  assert.instance(error, UserError);
+  assert.match((error as Error).message, `${file}: a part of this path is not a folder`);
+});
+
 test('nothing under a key is no failure', async ({ folder }) => {
   const path = join(folder, 'nothing');
   await new Store('s3://bucket').pull('nothing', path);

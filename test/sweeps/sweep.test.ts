@@ -288,6 +288,10 @@ test('a line of metrics.jsonl that is half written is not there yet', async ({ f
     result: undefined,
   });
   assert.is((await readRun(join(root, 'nowhere'), 'ndcg@10')).best, undefined);
+  const unreadable = join(root, 'unreadable');
+  mkdirSync(join(unreadable, 'metrics.jsonl'), { recursive: true });
+  const error = await readRun(unreadable, 'ndcg@10').catch((reason) => reason);
+  assert.match(String(error), 'metrics.jsonl: is a folder, a file was expected');
 });
 
 test.run();

@@ -1,0 +1,46 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { basename, join } from 'node:path';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { UserError } from '../../common/errors.ts';
+import { RunFolder } from '../../training/run-folder.ts';
+
+const test = suite<{ path: string }>('run folder');
+test.before.each((context) => {
+  context.path = mkdtempSync(join(tmpdir(), 'rec-run-folder-'));
+});
+test.after.each(({ path }) => rmSync(path, { recursive: true }));
+
+async function refused(folder: RunFolder): Promise<string> {
+  const error = await folder.requireOwned().catch((reason: unknown) => reason);
+  assert.instance(error, UserError);
+  return (error as Error).message;
+}
+
+test('more than nine plugins are loaded in the order in which they were given', ({ path }) => {
+  mkdirSync(join(path, 'plugins'));
+  const names = Array.from({ length: 12 }, (_, i) => `${i + 1}-${i % 2 ? 'a' : 'b'}.mjs`);
+  for (const name of names.toReversed()) writeFileSync(join(path, 'plugins', name), '');
+  const { plugin } = new RunFolder(path).recipe();
+  assert.equal(
+    plugin.map((file) => basename(file)),
+    names,
+  );
+});
+
+test('a run is taken over by another process, or finished; a disk that fails is neither', async ({
+  path,
+}) => {
+  const [first, second] = [new RunFolder(path), new RunFolder(path)];
+  await first.claim();
+  await first.requireOwned();
+  await second.claim();
+  assert.match(await refused(first), 'another process has taken this run over');
+  rmSync(join(path, 'owner'));
+  assert.match(await refused(second), 'nobody: it is finished');
+  mkdirSync(join(path, 'owner'));
+  assert.match(await refused(second), 'owner: is a folder, a file was expected');
+});
+
+test.run();
