@@ -1,10 +1,14 @@
 import type { CommandModule } from 'yargs';
 import { UserError } from '../common/errors.ts';
 import type { Checked } from '../training/contract/index.ts';
-import { job } from './job.ts';
+import { jobsOf } from './job.ts';
 import { outputOptions } from './options.ts';
 import { printResult } from './output.ts';
 import { paint } from './style.ts';
+
+const jobs = jobsOf<typeof import('../training/contract/index.ts')>(
+  new URL('../training/contract/index.ts', import.meta.url),
+);
 
 interface Arguments {
   file: string;
@@ -22,8 +26,7 @@ export const check: CommandModule<object, Arguments> = {
       .options(outputOptions)
       .example('$0 check ./my-model.ts', '') as never,
   async handler({ file, json, quiet }) {
-    const contract = new URL('../training/contract/index.ts', import.meta.url);
-    const checked = (await job(contract, 'checkPlugin', file, quiet)) as Checked[];
+    const checked = await jobs('checkPlugin', file, quiet);
     printResult({ checked }, json, () => checkedAsText(checked));
     const broken = checked.flatMap(({ checks }) => checks).filter(({ failure }) => failure).length;
     if (broken) throw new UserError(`${file} breaks ${broken} of its contract's rules`);

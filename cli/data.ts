@@ -1,24 +1,22 @@
 import type { CommandModule } from 'yargs';
 import { writeFileAtomic } from '../common/files.ts';
 import type { ConfigOptions } from '../configs/options.ts';
-import type { Manifest } from '../data/dataset.ts';
 import { histogramsAsSvg } from '../data/histogram.ts';
-import type { DatasetSummary } from '../data/inspect.ts';
 import { download } from './download.ts';
 import { exportCommand } from './export.ts';
-import { job } from './job.ts';
+import { jobsOf } from './job.ts';
 import { configOptions, configurationOf, outputOptions, text } from './options.ts';
 import { printResult } from './output.ts';
 import { describeOwn, type OwnArguments, ownOptions } from './own.ts';
 import { pairs } from './pairs.ts';
 import { manifestAsText, summaryAsText } from './summary.ts';
 
+const jobs = jobsOf<typeof import('./jobs.ts')>(new URL('./jobs.ts', import.meta.url));
+
 interface Arguments extends ConfigOptions {
   json: boolean;
   quiet: boolean;
 }
-
-const jobs = new URL('./jobs.ts', import.meta.url);
 
 interface PrepareArguments extends Arguments, OwnArguments {
   strict: boolean;
@@ -47,7 +45,7 @@ const prepare: CommandModule<object, PrepareArguments> = {
     const own = describeOwn(rest);
     const set = strict ? [...rest.set, 'data.strict=true'] : rest.set;
     const options = configurationOf({ ...rest, set, dataset: own ?? rest.dataset });
-    const manifest = (await job(jobs, 'prepareDataset', options, quiet)) as Manifest;
+    const manifest = await jobs('prepareDataset', options, quiet);
     const next = own === undefined ? '' : `\n\nto go on with it: rec run --dataset ${own}`;
     printResult(manifest, json, () => manifestAsText(manifest) + next);
   },
@@ -63,7 +61,7 @@ const inspect: CommandModule<object, Arguments & { svg?: string }> = {
       ...outputOptions,
     }) as never,
   async handler({ json, quiet, svg, ...rest }) {
-    const summary = (await job(jobs, 'summariseDataset', configurationOf(rest), quiet)) as DatasetSummary;
+    const summary = await jobs('summariseDataset', configurationOf(rest), quiet);
     if (svg !== undefined) await writeFileAtomic(svg, histogramsAsSvg(summary.name, summary.histograms));
     printResult(summary, json, () => summaryAsText(summary));
   },

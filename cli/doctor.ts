@@ -1,10 +1,12 @@
 import type { CommandModule } from 'yargs';
 import { UserError } from '../common/errors.ts';
 import type { Finding, Section } from '../doctor/index.ts';
-import { job } from './job.ts';
+import { jobsOf } from './job.ts';
 import { outputOptions, text } from './options.ts';
 import { printResult } from './output.ts';
 import { paint } from './style.ts';
+
+const jobs = jobsOf<typeof import('../doctor/index.ts')>(new URL('../doctor/index.ts', import.meta.url));
 
 interface Arguments {
   runs: string;
@@ -22,12 +24,7 @@ export const doctor: CommandModule<object, Arguments> = {
       ...outputOptions,
     }) as never,
   async handler({ runs, json, quiet }) {
-    const sections = (await job(
-      new URL('../doctor/index.ts', import.meta.url),
-      'examineAll',
-      runs,
-      quiet,
-    )) as Section[];
+    const sections = await jobs('examineAll', runs, quiet);
     printResult({ sections }, json, () => sections.map(sectionAsText).join('\n\n'));
     const problems = sections
       .flatMap(({ findings }) => findings)

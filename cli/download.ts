@@ -2,10 +2,12 @@ import type { CommandModule } from 'yargs';
 import { formatBytes } from '../common/bytes.ts';
 import { UsageError } from '../common/errors.ts';
 import type { HubDownload } from '../hub/index.ts';
-import { job } from './job.ts';
+import { jobsOf } from './job.ts';
 import { outputOptions, text } from './options.ts';
 import { printResult } from './output.ts';
 import { table } from './style.ts';
+
+const jobs = jobsOf<typeof import('./jobs.ts')>(new URL('./jobs.ts', import.meta.url));
 
 /** What `rec data download` is to fetch. */
 export interface DownloadRequest {
@@ -52,12 +54,7 @@ export const download: CommandModule<object, Arguments> = {
     if (file && dataset === undefined)
       throw new UsageError('--file names a file of a dataset: give --dataset too.');
     const request: DownloadRequest = { dataset, encoder, files: file, dryRun };
-    const files = (await job(
-      new URL('./jobs.ts', import.meta.url),
-      'downloadFiles',
-      request,
-      quiet,
-    )) as HubDownload[];
+    const files = await jobs('downloadFiles', request, quiet);
     printResult({ files }, json, () => filesAsText(files, dryRun));
   },
 };

@@ -1,7 +1,7 @@
 import type { CommandModule } from 'yargs';
 import { UsageError } from '../common/errors.ts';
 import type { ConfigOptions } from '../configs/options.ts';
-import { job } from './job.ts';
+import { jobsOf } from './job.ts';
 import {
   configOptions,
   configurationOf,
@@ -14,6 +14,8 @@ import {
 } from './options.ts';
 import { printResult } from './output.ts';
 import { formatDuration, formatNumber } from './style.ts';
+
+const jobs = jobsOf<typeof import('./jobs.ts')>(new URL('./jobs.ts', import.meta.url));
 
 /** What `encode` is asked for. */
 export interface EncodeRequest {
@@ -69,7 +71,6 @@ export const encode: CommandModule<object, Arguments> = {
   async handler({ out, shards, queue, artifacts, json, quiet, ...rest }) {
     if (shards !== undefined && (out ?? queue) !== undefined)
       throw new UsageError('--shards makes a part of the vectors: leave out --out and --queue');
-    const jobs = new URL('./jobs.ts', import.meta.url);
     const request: EncodeRequest = {
       options: configurationOf(rest),
       out,
@@ -77,7 +78,7 @@ export const encode: CommandModule<object, Arguments> = {
       queue,
       artifacts,
     };
-    const result = (await job(jobs, 'encodeItems', request, quiet)) as EncodeResult;
+    const result = await jobs('encodeItems', request, quiet);
     printResult(result, json, () => encodedAsText(result));
   },
 };

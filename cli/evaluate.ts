@@ -1,9 +1,10 @@
 import type { CommandModule } from 'yargs';
-import type { RunResult } from '../training/index.ts';
-import { job } from './job.ts';
+import { jobsOf } from './job.ts';
 import { configOptions, deviceOptions, outputOptions } from './options.ts';
 import { printResult } from './output.ts';
 import { resultAsText } from './result.ts';
+
+const jobs = jobsOf<typeof import('../training/index.ts')>(new URL('../training/index.ts', import.meta.url));
 
 interface Arguments {
   folder: string;
@@ -23,8 +24,7 @@ export const evaluate: CommandModule<object, Arguments> = {
       .positional('folder', { type: 'string', demandOption: true, describe: 'a run folder' })
       .options({ set: configOptions.set, ...deviceOptions, ...outputOptions }) as never,
   async handler({ folder, set, device, threads, json, quiet }) {
-    const training = new URL('../training/index.ts', import.meta.url);
-    const result = (await job(training, 'evaluateRun', { folder, set, device, threads }, quiet)) as RunResult;
+    const result = await jobs('evaluateRun', { folder, set, device, threads }, quiet);
     printResult(result, json, () => resultAsText(result));
   },
 };

@@ -2,9 +2,11 @@ import type { CommandModule } from 'yargs';
 import { formatBytes } from '../common/bytes.ts';
 import type { ConfigOptions } from '../configs/options.ts';
 import type { ExportedEncoder } from '../encoders/contract.ts';
-import { job } from './job.ts';
+import { jobsOf } from './job.ts';
 import { configOptions, configurationOf, encoderOptions, outputOptions, text } from './options.ts';
 import { printResult } from './output.ts';
+
+const jobs = jobsOf<typeof import('./jobs.ts')>(new URL('./jobs.ts', import.meta.url));
 
 interface Arguments extends ConfigOptions {
   out: string;
@@ -32,8 +34,7 @@ export const exportEncoder: CommandModule<object, Arguments> = {
       ) as never,
   async handler({ out, json, quiet, ...rest }) {
     const request = { options: configurationOf(rest), out };
-    const jobs = new URL('./jobs.ts', import.meta.url);
-    const exported = (await job(jobs, 'exportEncoder', request, quiet)) as ExportedEncoder;
+    const exported = await jobs('exportEncoder', request, quiet);
     printResult(exported, json, () => exportedAsText(exported));
   },
 };

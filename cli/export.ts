@@ -1,13 +1,15 @@
 import type { CommandModule } from 'yargs';
 import { formatBytes } from '../common/bytes.ts';
 import type { ConfigOptions } from '../configs/options.ts';
-import type { Exported } from '../data/export.ts';
-import { job } from './job.ts';
+import type { Exported, ExportFormat } from '../data/export.ts';
+import { jobsOf } from './job.ts';
 import { configOptions, configurationOf, outputOptions, text } from './options.ts';
 import { printResult } from './output.ts';
 
+const jobs = jobsOf<typeof import('./jobs.ts')>(new URL('./jobs.ts', import.meta.url));
+
 interface Arguments extends ConfigOptions {
-  format: string;
+  format: ExportFormat;
   out: string;
   json: boolean;
   quiet: boolean;
@@ -32,12 +34,7 @@ export const exportCommand: CommandModule<object, Arguments> = {
       .epilogue('To import such files, name their folder: rec data prepare --dataset FOLDER.') as never,
   async handler({ format, out, json, quiet, ...rest }) {
     const request = { options: configurationOf(rest), format, out };
-    const exported = (await job(
-      new URL('./jobs.ts', import.meta.url),
-      'exportFiles',
-      request,
-      quiet,
-    )) as Exported;
+    const exported = await jobs('exportFiles', request, quiet);
     printResult(exported, json, () => exportedAsText(exported));
   },
 };

@@ -1,37 +1,48 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { runJob } from '../common/job.ts';
+import type { Progress } from '../common/progress.ts';
 import { interrupted, interruptible } from './interrupt.ts';
 import { ProgressRenderer } from './progress.ts';
 
+type Job = (argument: never, progress: Progress) => Promise<unknown>;
+/** The exported functions of a module that a thread can run. */
+type Jobs<Module> = {
+  [Name in keyof Module & string as Module[Name] extends Job ? Name : never]: Extract<Module[Name], Job>;
+};
+
 /**
- * Runs an exported function of a module (a URL) in a thread of its own, with its progress on standard error. A failure
- * or an interruption that leaves a checkpoint behind is followed by the command that resumes it.
+ * Runs a module's exported functions by name, each in a thread of its own, which alone imports the module: here it is
+ * a URL and its type. Progress goes to standard error. A failure or an interruption that leaves a checkpoint behind is
+ * followed by the command that resumes it.
  * @param resume the command that takes --resume
  */
-export async function job(
-  module: URL,
-  exportName: string,
-  argument: unknown,
-  quiet: boolean,
-  resume = 'rec run',
-): Promise<unknown> {
-  const renderer = new ProgressRenderer(process.stderr, quiet);
-  let folder: string | undefined;
-  const onEvent: Parameters<typeof runJob>[3]['onEvent'] = (event) => {
-    if (event.kind === 'run') folder = event.folder;
-    else renderer.handle(event);
-  };
-  try {
-    return await interruptible(() => runJob(module, exportName, argument, { onEvent, signal: interrupted }));
-  } catch (error) {
-    renderer.close();
-    if (folder && existsSync(join(folder, 'last.safetensors'))) {
-      const path = /[^\w./-]/.test(folder) ? `'${folder}'` : folder;
-      process.stderr.write(`resume with: ${resume} --resume ${path}\n`);
+export function jobsOf<Module>(module: URL, resume = 'rec run') {
+  return async <Name extends keyof Jobs<Module>>(
+    name: Name,
+    argument: Parameters<Jobs<Module>[Name]>[0],
+    quiet: boolean,
+  ): Promise<Awaited<ReturnType<Jobs<Module>[Name]>>> => {
+    const renderer = new ProgressRenderer(process.stderr, quiet);
+    let folder: string | undefined;
+    const onEvent: Parameters<typeof runJob>[3]['onEvent'] = (event) => {
+      if (event.kind === 'run') folder = event.folder;
+      else renderer.handle(event);
+    };
+    try {
+      const result = await interruptible(() =>
+        runJob(module, name, argument, { onEvent, signal: interrupted }),
+      );
+      return result as Awaited<ReturnType<Jobs<Module>[Name]>>;
+    } catch (error) {
+      renderer.close();
+      if (folder && existsSync(join(folder, 'last.safetensors'))) {
+        const path = /[^\w./-]/.test(folder) ? `'${folder}'` : folder;
+        process.stderr.write(`resume with: ${resume} --resume ${path}\n`);
+      }
+      throw error;
+    } finally {
+      renderer.close();
     }
-    throw error;
-  } finally {
-    renderer.close();
-  }
+  };
 }

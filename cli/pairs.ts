@@ -1,9 +1,10 @@
 import type { CommandModule } from 'yargs';
-import type { PairsReport } from '../data/pairs/index.ts';
-import { job } from './job.ts';
+import { jobsOf } from './job.ts';
 import { configOptions, outputOptions, text } from './options.ts';
 import { printResult } from './output.ts';
 import { pairsAsText } from './summary.ts';
+
+const jobs = jobsOf<typeof import('./jobs.ts')>(new URL('./jobs.ts', import.meta.url));
 
 interface Arguments {
   folders: string[];
@@ -28,12 +29,7 @@ export const pairs: CommandModule<object, Arguments> = {
         ...outputOptions,
       }) as never,
   async handler({ folders, out, config, set, json, quiet }) {
-    const report = (await job(
-      new URL('./jobs.ts', import.meta.url),
-      'buildPretrainingPairs',
-      { folders, out, config, set },
-      quiet,
-    )) as PairsReport;
+    const report = await jobs('buildPretrainingPairs', { folders, out, config, set }, quiet);
     printResult(report, json, () => pairsAsText(report));
   },
 };

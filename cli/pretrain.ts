@@ -2,10 +2,15 @@ import type { CommandModule } from 'yargs';
 import { UsageError } from '../common/errors.ts';
 import type { PretrainingResult } from '../training/pretraining/index.ts';
 import type { PretrainingOptions } from '../training/pretraining/options.ts';
-import { job } from './job.ts';
+import { jobsOf } from './job.ts';
 import { configOptions, deviceOptions, outputOptions, text } from './options.ts';
 import { printResult } from './output.ts';
 import { formatDuration, formatNumber, table } from './style.ts';
+
+const jobs = jobsOf<typeof import('../training/pretraining/index.ts')>(
+  new URL('../training/pretraining/index.ts', import.meta.url),
+  'rec pretrain',
+);
 
 interface Arguments extends PretrainingOptions {
   json: boolean;
@@ -64,9 +69,8 @@ export const pretrain: CommandModule<object, Arguments> = {
       resume,
     };
     if (resume !== undefined) refuseOthers(options);
-    const module = new URL('../training/pretraining/index.ts', import.meta.url);
     const entry = resume === undefined ? 'runPretraining' : 'resumePretraining';
-    const result = (await job(module, entry, options, quiet, 'rec pretrain')) as PretrainingResult;
+    const result = await jobs(entry, options, quiet);
     printResult(result, json, () => pretrainingAsText(result));
   },
 };

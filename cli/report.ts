@@ -1,10 +1,12 @@
 import type { CommandModule } from 'yargs';
-import type { Report, ReportOptions } from '../reports/index.ts';
+import type { ReportOptions } from '../reports/index.ts';
 import { reportAsText } from '../reports/text.ts';
-import { job } from './job.ts';
+import { jobsOf } from './job.ts';
 import { outputOptions, text, texts } from './options.ts';
 import { printResult } from './output.ts';
 import { paint } from './style.ts';
+
+const jobs = jobsOf<typeof import('../reports/index.ts')>(new URL('../reports/index.ts', import.meta.url));
 
 interface Arguments {
   runs: string[];
@@ -40,9 +42,8 @@ export const report: CommandModule<object, Arguments> = {
       })
       .example('$0 report runs --out paper.tex --out report.html', '') as never,
   async handler({ runs, out, baseline, metrics, seen, json, quiet }) {
-    const reports = new URL('../reports/index.ts', import.meta.url);
     const options = { paths: runs, out, baselines: baseline, metrics: metrics?.split(','), seen };
-    const result = (await job(reports, 'writeReport', options, quiet)) as Report;
+    const result = await jobs('writeReport', options, quiet);
     const bold = (words: string) => paint(process.stdout, 'bold', words);
     printResult(result, json, () => reportAsText(result, { width: process.stdout.columns ?? 120, bold }));
   },

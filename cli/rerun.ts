@@ -1,10 +1,12 @@
 import type { CommandModule } from 'yargs';
 import { UserError } from '../common/errors.ts';
 import type { Rerun } from '../training/rerun.ts';
-import { job } from './job.ts';
+import { jobsOf } from './job.ts';
 import { outputOptions, text } from './options.ts';
 import { printResult } from './output.ts';
 import { table } from './style.ts';
+
+const jobs = jobsOf<typeof import('../training/rerun.ts')>(new URL('../training/rerun.ts', import.meta.url));
 
 interface Arguments {
   folder: string;
@@ -23,8 +25,7 @@ export const rerun: CommandModule<object, Arguments> = {
       ...outputOptions,
     }) as never,
   async handler({ folder, runs, json, quiet }) {
-    const training = new URL('../training/rerun.ts', import.meta.url);
-    const result = (await job(training, 'rerunExperiment', { folder, runs }, quiet)) as Rerun;
+    const result = await jobs('rerunExperiment', { folder, runs }, quiet);
     printResult(result, json, () => rerunAsText(result));
     if (!result.repeated) throw new UserError(`${result.before} could not be repeated: see above`);
   },

@@ -1,8 +1,8 @@
 import type { CommandModule } from 'yargs';
 import { UsageError } from '../common/errors.ts';
 import type { RunOptions } from '../configs/options.ts';
-import type { PausedRun, RunResult } from '../training/index.ts';
-import { job } from './job.ts';
+import type { PausedRun } from '../training/index.ts';
+import { jobsOf } from './job.ts';
 import {
   configOptions,
   configurationOf,
@@ -13,6 +13,8 @@ import {
 } from './options.ts';
 import { printResult } from './output.ts';
 import { resultAsText } from './result.ts';
+
+const jobs = jobsOf<typeof import('../training/index.ts')>(new URL('../training/index.ts', import.meta.url));
 
 interface Arguments extends RunOptions {
   'pause-after'?: number;
@@ -44,9 +46,8 @@ export const run: CommandModule<object, Arguments> = {
       throw new UsageError('--pause-after must be a number of epochs, 1 or more');
     const options: RunOptions = { ...configurationOf(rest), runs, folder, resume, pauseAfter };
     if (resume !== undefined) refuseOthers(options);
-    const training = new URL('../training/index.ts', import.meta.url);
     const entry = resume === undefined ? 'runExperiment' : 'resumeExperiment';
-    const result = (await job(training, entry, options, quiet)) as RunResult | PausedRun;
+    const result = await jobs(entry, options, quiet);
     printResult(result, json, () => ('paused' in result ? pausedAsText(result) : resultAsText(result)));
   },
 };

@@ -3,9 +3,7 @@ import type { CommandModule } from 'yargs';
 import { UsageError } from '../common/errors.ts';
 import { Progress } from '../common/progress.ts';
 import type { SearchOptions } from '../configs/search.ts';
-import type { Answers } from '../search/query.ts';
-import type { SearchResult } from '../search/run.ts';
-import { job } from './job.ts';
+import { jobsOf } from './job.ts';
 import {
   configOptions,
   configurationOf,
@@ -17,6 +15,9 @@ import {
 import { printResult } from './output.ts';
 import { ProgressRenderer } from './progress.ts';
 import { answersAsText, searchAsText } from './search-result.ts';
+
+const tasks = jobsOf<typeof import('../search/run.ts')>(new URL('../search/run.ts', import.meta.url));
+const queries = jobsOf<typeof import('../search/query.ts')>(new URL('../search/query.ts', import.meta.url));
 
 interface Arguments extends SearchOptions {
   json: boolean;
@@ -41,8 +42,7 @@ const run: CommandModule<object, Arguments & { runs: string }> = {
       runs: { ...text('folder that result folders are made in'), default: 'runs' },
     }) as never,
   async handler({ json, quiet, runs, ...rest }) {
-    const module = new URL('../search/run.ts', import.meta.url);
-    const result = (await job(module, 'runSearch', { options: searchOf(rest), runs }, quiet)) as SearchResult;
+    const result = await tasks('runSearch', { options: searchOf(rest), runs }, quiet);
     printResult(result, json, () => searchAsText(result));
   },
 };
@@ -58,8 +58,7 @@ const query: CommandModule<object, Arguments & { texts?: string[] }> = {
     const options = searchOf(rest);
     if (!texts?.length && process.stdin.isTTY) return converse(options, json, quiet);
     const asked = texts?.length ? texts.map(String) : await linesOfInput();
-    const module = new URL('../search/query.ts', import.meta.url);
-    const answers = (await job(module, 'answer', { options, texts: asked }, quiet)) as Answers;
+    const answers = await queries('answer', { options, texts: asked }, quiet);
     printResult(answers, json, () => answersAsText(answers));
   },
 };

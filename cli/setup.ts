@@ -1,9 +1,13 @@
 import type { CommandModule } from 'yargs';
 import { UsageError } from '../common/errors.ts';
 import type { DeviceSetup } from '../training/device-setup.ts';
-import { job } from './job.ts';
+import { jobsOf } from './job.ts';
 import { outputOptions, text } from './options.ts';
 import { printResult } from './output.ts';
+
+const jobs = jobsOf<typeof import('../training/device-setup.ts')>(
+  new URL('../training/device-setup.ts', import.meta.url),
+);
 
 interface Arguments {
   device: string;
@@ -13,7 +17,7 @@ interface Arguments {
   quiet: boolean;
 }
 
-const flavours = ['cpu', 'gpu'];
+const flavours = ['cpu', 'gpu'] as const;
 
 /** `rec setup tensorflow`: what `--device tensorflow` needs. */
 export const setup: CommandModule<object, Arguments> = {
@@ -33,11 +37,10 @@ export const setup: CommandModule<object, Arguments> = {
       .example('$0 setup tensorflow --install', '')
       .example('$0 setup tensorflow --python /opt/venv/bin/python', '') as never,
   async handler({ python, install, json, quiet }) {
-    const flavour = install === '' ? 'cpu' : install;
-    if (flavour !== undefined && !flavours.includes(flavour))
-      throw new UsageError(`--install must be one of [${flavours.join(', ')}]; got '${flavour}'`);
-    const module = new URL('../training/device-setup.ts', import.meta.url);
-    const done = (await job(module, 'setUpTensorflow', { python, install: flavour }, quiet)) as DeviceSetup;
+    const flavour = install === '' ? 'cpu' : flavours.find((name) => name === install);
+    if (install !== undefined && flavour === undefined)
+      throw new UsageError(`--install must be one of [${flavours.join(', ')}]; got '${install}'`);
+    const done = await jobs('setUpTensorflow', { python, install: flavour }, quiet);
     printResult(done, json, () => setupAsText(done));
   },
 };
