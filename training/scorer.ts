@@ -137,8 +137,8 @@ function atOnce(model: Recommender, itemCount: number, text: TextTable, options:
 function inChunks(tower: ItemTower) {
   return {
     compute: async () => {
-      await tower.forward();
-      return { table: tower.table!, candidates: tower.candidates! };
+      const { table, candidates } = await tower.forward();
+      return { table, candidates: candidates! };
     },
     close: () => tower.close(),
   };

@@ -24,7 +24,7 @@ import type { Items, Recommender } from '../models/index.ts';
 import { feedsOf, type TextTable, trainingLoss } from './objective.ts';
 import { sampledSoftmax } from './sampled-softmax.ts';
 import { ItemList, NegativeSampler } from './sampling.ts';
-import { ItemTower } from './tower.ts';
+import { ItemTower, release } from './tower.ts';
 
 /** Catalogues with texts that are larger than this go through their model in chunks. */
 const LARGE_CATALOGUE = 16_384;
@@ -148,14 +148,16 @@ class TowerStep extends TrainingStep {
   }
 
   async start(batch: Batch, at: Randomness) {
-    await this.#tower.forward(at);
+    const { table } = await this.#tower.forward(at);
     // The parts of the step are numbered: the tower's chunks first.
     const results = await this.#gradients(
-      { ...feedsOf(batch, this.#text), table: this.#tower.table! },
+      { ...feedsOf(batch, this.#text), table },
       { ...at, part: this.#tower.parts },
     );
     const loss = lossOf(results);
-    await this.#tower.backward(results[gradientOf('table')], at);
+    const gradient = results[gradientOf('table')];
+    await this.#tower.backward(gradient, at);
+    for (const vectors of [table, gradient]) release(vectors);
     return { loss, rows: [] };
   }
 

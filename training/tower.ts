@@ -25,12 +25,10 @@ const CHUNK_ITEMS = 8192;
  * the chunk's inner values anew.
  */
 export class ItemTower {
-  /** [items, d] what items() gives. */
-  table: HostTensor | undefined;
-  /** [items, d] the same as scores compare them; training leaves this to its loss. */
-  candidates: HostTensor | undefined;
   readonly #text: HostTensor;
   readonly #chunks: Chunk[];
+  /** What vectors are written to again and again, by name. */
+  readonly #memory = new Map<string, HostTensor>();
   readonly #forward: Compiled;
   readonly #backward: Compiled | undefined;
 
@@ -71,25 +69,33 @@ export class ItemTower {
     return this.#chunks.length;
   }
 
-  /** Computes all vectors with the parameters' present values. In training, a device with memory of its own holds them. */
-  async forward(at: Randomness = { seed: 0, step: 0 }): Promise<void> {
+  /**
+   * Computes all vectors with the parameters' present values; they are valid until the next call. In training, a device with
+   * memory of its own holds them.
+   */
+  async forward(at: Randomness = { seed: 0, step: 0 }): Promise<ItemVectors> {
     const held: HeldRows[] = [];
-    for (const [part, { first, feeds }] of this.#chunks.entries()) {
-      const { table, candidates } = await this.#forward(feeds, { ...at, part });
-      if (candidates) this.candidates = this.#fill(this.candidates, candidates, first);
-      if (!table.held) this.table = this.#fill(this.table, table, first);
+    let table: HostTensor | undefined;
+    let candidates: HostTensor | undefined;
+    for (const [part, chunk] of this.#chunks.entries()) {
+      const found = await this.#forward(chunk.feeds, { ...at, part });
+      if (found.candidates) candidates = this.#fill('candidates', found.candidates, chunk);
+      if (!found.table.held) table = this.#fill('table', found.table, chunk);
       else {
-        held.push(...moved(table.held, first));
-        this.table = { ...this.#spec(table), data: new Float32Array(), held };
+        chunk.parts = found.table.held.length;
+        held.push(...moved(found.table.held, chunk.first));
+        table = { ...this.#spec(found.table), data: new Float32Array(), held };
       }
     }
+    return { table: table!, candidates };
   }
 
-  #fill(whole: HostTensor | undefined, chunk: HostTensor, first: number): HostTensor {
-    const spec = this.#spec(chunk);
-    const filled = whole ?? { ...spec, data: allocate(spec) };
-    filled.data.set(chunk.data, first * chunk.shape[1]);
-    return filled;
+  #fill(name: string, vectors: HostTensor, { first }: Chunk): HostTensor {
+    const spec = this.#spec(vectors);
+    const all = this.#memory.get(name) ?? { ...spec, data: allocate(spec) };
+    this.#memory.set(name, all);
+    all.data.set(vectors.data, first * vectors.shape[1]);
+    return all;
   }
 
   #spec({ shape: [, d] }: HostTensor): Spec {
@@ -98,17 +104,19 @@ export class ItemTower {
 
   /**
    * Adds to the parameters' gradients what follows from that of the vectors, [items, d], which is the tower's to overwrite.
-   * `at` is that of `forward`, whose vectors are let go.
+   * `at` is that of `forward`.
    */
   async backward(gradient: HostTensor, at: Randomness): Promise<void> {
     // The last chunk goes first: where it overlaps with the one before, its vectors were the ones that counted.
     let end = this.#text.shape[0];
+    const held = [...(gradient.held ?? [])];
     for (const [part, chunk] of [...this.#chunks.entries()].reverse()) {
-      const dTable = gradient.held ? heldRows(gradient, chunk) : ownRows(gradient, chunk, end);
+      const dTable = gradient.held
+        ? heldRows(gradient, chunk, held.splice(held.length - chunk.parts))
+        : ownRows(gradient, chunk, end);
       await this.#backward!({ ...chunk.feeds, dTable }, { ...at, part });
       end = chunk.first;
     }
-    for (const part of [...(this.table!.held ?? []), ...(gradient.held ?? [])]) part.dispose();
   }
 
   async close(): Promise<void> {
@@ -117,13 +125,21 @@ export class ItemTower {
   }
 }
 
+/** Lets go of a matrix, where a device holds it. */
+export function release({ held }: HostTensor): void {
+  for (const part of held ?? []) part.dispose();
+}
+
 const moved = (parts: readonly HeldRows[], by: number): HeldRows[] =>
   parts.map((part) => ({ ...part, first: part.first + by }));
 
-/** A chunk's rows of a matrix that lies on a device, in the parts that the chunk's vectors had. */
-function heldRows({ dtype, shape, data, held }: HostTensor, { first, count }: Chunk): HostTensor {
-  const inside = held!.filter((part) => part.first >= first && part.first + part.rows <= first + count);
-  return { dtype, shape: [count, shape[1]], data, held: moved(inside, -first) };
+/** A chunk's rows of a matrix that lies on a device, of which its vectors' parts are given. */
+function heldRows(
+  { dtype, shape: [, d], data }: HostTensor,
+  { first, count }: Chunk,
+  parts: HeldRows[],
+): HostTensor {
+  return { dtype, shape: [count, d], data, held: moved(parts, -first) };
 }
 
 /** A chunk's rows of a matrix in host memory; those from `end` on, which are another chunk's, become zero. */
@@ -136,9 +152,17 @@ function ownRows(
   return { dtype, shape: [count, d], data: data.subarray(first * d, (first + count) * d) };
 }
 
+/** Vectors of all items, [items, d]: what items() gives, and the same as scores compare them, but for training, whose loss does. */
+export interface ItemVectors {
+  table: HostTensor;
+  candidates: HostTensor | undefined;
+}
+
 interface Chunk {
   first: number;
   count: number;
+  /** In how many parts a device holds its vectors. */
+  parts: number;
   /** The items' texts and ids. */
   feeds: Feeds;
 }
@@ -154,6 +178,7 @@ function cut({ dtype, shape: [items, dims], data, frozen }: HostTensor, most: nu
     return {
       first,
       count,
+      parts: 0,
       feeds: {
         text: { dtype, shape: [count, dims], data: text, frozen },
         ids: { dtype: 'int32', shape: [count], data: ids },

@@ -6,7 +6,7 @@ import { webgpuDevice } from '../../../engine/devices/webgpu/index.ts';
 import { cpuDevice, type Device, type HostTensor, openOptimizer, Parameters } from '../../../engine/index.ts';
 import { CardPlaces } from '../../../training/card-places.ts';
 import { trainingStep } from '../../../training/step.ts';
-import { ITEMS, stir, TEXT_DIMS, type Variant, variants } from '../../models/support.ts';
+import { difference, ITEMS, stir, TEXT_DIMS, type Variant, variants } from '../../models/support.ts';
 import { takeSteps } from '../../training/support.ts';
 import { matmul } from '../cases/matmul.ts';
 import { agreeWithEager } from '../support/agree.ts';
@@ -50,9 +50,11 @@ async function course({ definition, settings }: Variant, text: HostTensor, way: 
   const losses = await takeSteps(step, optimizer, STEPS);
   await parameters.fetch();
   await step.close();
+  const all = parameters.all();
   return {
     losses,
-    parameters: parameters.all().map(({ name, values }) => ({ name, values: values.slice() })),
+    values: new Map(all.map(({ name, values }) => [name, values.slice()])),
+    gradients: new Map(all.map(({ name }) => [name, parameters.view(name, 'gradient').slice()])),
   };
 }
 
@@ -61,8 +63,8 @@ const ways: Way[] = [
   { way: 'full softmax', items: ITEMS, blockBytes: 64 },
   { way: 'sampled softmax', items: 3000, blockBytes: 20_000, loss: { type: 'sampled', negatives: 2 } },
 ];
-/** Vectors of chunks stay on the card: with 64 bytes in several parts each. */
-const chunked = [64, 2000].map((blockBytes) => ({
+/** Vectors of chunks stay on the card: with 32 bytes row by row. */
+const chunked = [32, 2000].map((blockBytes) => ({
   way: 'items in chunks',
   items: ITEMS,
   blockBytes,
@@ -78,11 +80,13 @@ for (const model of webgpu ? ['sasrec', 'sasrec-text', 'unisrec'] : [])
       const cut = await course(variant, { ...text, data: text.data.slice() }, way, device);
       for (const [i, loss] of whole.losses.entries())
         assert.ok(Math.abs(cut.losses[i] / loss - 1) < 1e-5, `step ${i + 1}: ${cut.losses[i]}, not ${loss}`);
-      for (const [p, { name, values }] of whole.parameters.entries())
+      for (const [name, values] of whole.values)
         for (const [i, value] of values.entries()) {
-          const found = cut.parameters[p].values[i];
+          const found = cut.values.get(name)![i];
           assert.ok(Math.abs(found - value) < 1e-4, `${name}[${i}]: ${found}, not ${value}`);
         }
+      const { error, name } = difference(cut.gradients, whole.gradients);
+      assert.ok(error < 1e-3, `gradient of ${name} is off by ${error} of the largest`);
     });
 
 if (webgpu) {
