@@ -2,7 +2,7 @@ import { createInterface } from 'node:readline';
 import type { CommandModule } from 'yargs';
 import { UsageError } from '../common/errors.ts';
 import { Progress } from '../common/progress.ts';
-import type { SearchOptions } from '../configs/search.ts';
+import type { SearchOptions } from '../search/configuration.ts';
 import { jobsOf } from './job.ts';
 import {
   configOptions,

@@ -1,10 +1,10 @@
 import type { Progress } from '../common/progress.ts';
 import { projectCatalogue } from '../configs/catalogue.ts';
-import { resolveSearch, type SearchOptions } from '../configs/search.ts';
 import { missingOf } from '../data/hub-files.ts';
 import { resolveSource } from '../data/index.ts';
 import { missingWeights } from '../encoders/index.ts';
 import { download } from '../hub/index.ts';
+import { resolveSearch, type SearchOptions } from './configuration.ts';
 import { loadTask } from './load.ts';
 
 /** Decides the settings of a search, and reads its task; what is missing of both is downloaded first. */

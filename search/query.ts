@@ -1,5 +1,5 @@
 import type { Progress } from '../common/progress.ts';
-import type { SearchOptions } from '../configs/search.ts';
+import type { SearchOptions } from './configuration.ts';
 import { openTask } from './open.ts';
 import { openSearcher } from './searcher.ts';
 

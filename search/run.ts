@@ -2,7 +2,7 @@ import { mkdir } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import { explainFileError, hashJson, writeFileAtomic } from '../common/files.ts';
 import type { Progress } from '../common/progress.ts';
-import type { SearchOptions } from '../configs/search.ts';
+import type { SearchOptions } from './configuration.ts';
 import { type Evaluation, evaluate } from './evaluate.ts';
 import { openTask } from './open.ts';
 import { openSearcher } from './searcher.ts';

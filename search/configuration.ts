@@ -1,17 +1,17 @@
 import { z } from 'zod';
-import { searchSections } from '../search/settings.ts';
-import { type Catalogue, chooseEncoder, type EncoderEntry, type ModelEntry } from './catalogue.ts';
-import { flagLayer } from './layers.ts';
+import { type Catalogue, chooseEncoder, type EncoderEntry, type ModelEntry } from '../configs/catalogue.ts';
+import { flagLayer } from '../configs/layers.ts';
 import {
   type ConfigOptions,
   computeSettings,
   dataSections,
   effectiveThreads,
   userLayersForPart,
-} from './options.ts';
-import { partChoices, partOf, resolveChoices } from './parts.ts';
-import { resolve } from './resolve.ts';
-import { configAsYaml } from './write.ts';
+} from '../configs/options.ts';
+import { partChoices, partOf, resolveChoices } from '../configs/parts.ts';
+import { resolve } from '../configs/resolve.ts';
+import { configAsYaml } from '../configs/write.ts';
+import { searchSections } from './settings.ts';
 
 /** What `rec search` is asked for: plain data, so that it crosses to the job's thread. */
 export interface SearchOptions extends ConfigOptions {
