@@ -42,7 +42,7 @@ export const trainSettings = z.strictObject({
     .max(64)
     .default(0)
     .describe(
-      'parts of a batch that are computed side by side, a thread each; 0: two for small models of ids, else one',
+      'parts of a batch that are computed side by side, a thread each; 0: two for models of ids that are small, or whose loss is sampled, else one',
     ),
   textStorage: z
     .enum(['f32', 'f16'])
