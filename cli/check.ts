@@ -1,6 +1,6 @@
-import type { CommandModule } from 'yargs';
 import { UserError } from '../common/errors.ts';
 import type { Checked } from '../training/contract/index.ts';
+import { command } from './command.ts';
 import { jobsOf } from './job.ts';
 import { outputOptions } from './options.ts';
 import { printResult } from './output.ts';
@@ -10,28 +10,22 @@ const jobs = jobsOf<typeof import('../training/contract/index.ts')>(
   new URL('../training/contract/index.ts', import.meta.url),
 );
 
-interface Arguments {
-  file: string;
-  json: boolean;
-  quiet: boolean;
-}
-
 /** `rec check FILE`: whether a plugin keeps the contract of what it defines. */
-export const check: CommandModule<object, Arguments> = {
+export const check = command({
   command: 'check <file>',
   describe: "check a plugin's models, encoders and datasets against their contracts",
   builder: (yargs) =>
     yargs
       .positional('file', { type: 'string', demandOption: true, describe: 'a plugin, as for --plugin' })
       .options(outputOptions)
-      .example('$0 check ./my-model.ts', '') as never,
+      .example('$0 check ./my-model.ts', ''),
   async handler({ file, json, quiet }) {
     const checked = await jobs('checkPlugin', file, quiet);
     printResult({ checked }, json, () => checkedAsText(checked));
     const broken = checked.flatMap(({ checks }) => checks).filter(({ failure }) => failure).length;
     if (broken) throw new UserError(`${file} breaks ${broken} of its contract's rules`);
   },
-};
+});
 
 function checkedAsText(checked: readonly Checked[]): string {
   return checked

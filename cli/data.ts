@@ -1,28 +1,19 @@
 import type { CommandModule } from 'yargs';
 import { writeFileAtomic } from '../common/files.ts';
-import type { ConfigOptions } from '../configs/options.ts';
 import { histogramsAsSvg } from '../data/histogram.ts';
+import { command } from './command.ts';
 import { download } from './download.ts';
 import { exportCommand } from './export.ts';
 import { jobsOf } from './job.ts';
 import { configOptions, configurationOf, outputOptions, text } from './options.ts';
 import { printResult } from './output.ts';
-import { describeOwn, type OwnArguments, ownOptions } from './own.ts';
+import { describeOwn, ownOptions } from './own.ts';
 import { pairs } from './pairs.ts';
 import { manifestAsText, summaryAsText } from './summary.ts';
 
 const jobs = jobsOf<typeof import('./jobs.ts')>(new URL('./jobs.ts', import.meta.url));
 
-interface Arguments extends ConfigOptions {
-  json: boolean;
-  quiet: boolean;
-}
-
-interface PrepareArguments extends Arguments, OwnArguments {
-  strict: boolean;
-}
-
-const prepare: CommandModule<object, PrepareArguments> = {
+const prepare = command({
   command: 'prepare',
   describe: 'read, clean and split a dataset; what was read, kept and dropped',
   builder: (yargs) =>
@@ -40,7 +31,7 @@ const prepare: CommandModule<object, PrepareArguments> = {
       .example(
         '$0 data prepare --reviews my.csv --items my.jsonl --columns user=uid,item=sku,time=date,text=name+about --save shop.yaml',
         '',
-      ) as never,
+      ),
   async handler({ json, quiet, strict, ...rest }) {
     const own = describeOwn(rest);
     const set = strict ? [...rest.set, 'data.strict=true'] : rest.set;
@@ -49,9 +40,9 @@ const prepare: CommandModule<object, PrepareArguments> = {
     const next = own === undefined ? '' : `\n\nto go on with it: rec run --dataset ${own}`;
     printResult(manifest, json, () => manifestAsText(manifest) + next);
   },
-};
+});
 
-const inspect: CommandModule<object, Arguments & { svg?: string }> = {
+const inspect = command({
   command: 'inspect',
   describe: 'look at a prepared dataset: statistics, histories, popularity, texts, leaks, examples',
   builder: (yargs) =>
@@ -59,13 +50,13 @@ const inspect: CommandModule<object, Arguments & { svg?: string }> = {
       ...configOptions,
       svg: text('write the histograms to this file'),
       ...outputOptions,
-    }) as never,
+    }),
   async handler({ json, quiet, svg, ...rest }) {
     const summary = await jobs('summariseDataset', configurationOf(rest), quiet);
     if (svg !== undefined) await writeFileAtomic(svg, histogramsAsSvg(summary.name, summary.histograms));
     printResult(summary, json, () => summaryAsText(summary));
   },
-};
+});
 
 /** `rec data download | prepare | inspect | export | pairs`. */
 export const data: CommandModule = {

@@ -1,6 +1,6 @@
-import type { CommandModule } from 'yargs';
 import { UserError } from '../common/errors.ts';
 import type { Finding, Section } from '../doctor/index.ts';
+import { command } from './command.ts';
 import { jobsOf } from './job.ts';
 import { outputOptions, text } from './options.ts';
 import { printResult } from './output.ts';
@@ -8,21 +8,15 @@ import { paint } from './style.ts';
 
 const jobs = jobsOf<typeof import('../doctor/index.ts')>(new URL('../doctor/index.ts', import.meta.url));
 
-interface Arguments {
-  runs: string;
-  json: boolean;
-  quiet: boolean;
-}
-
 /** `rec doctor`: what works on this machine, and what would mend the rest. */
-export const doctor: CommandModule<object, Arguments> = {
+export const doctor = command({
   command: 'doctor',
   describe: 'say what works on this machine, each device measured, and what would mend the rest',
   builder: (yargs) =>
     yargs.options({
       runs: { ...text('folder that run folders would go to'), default: 'runs' },
       ...outputOptions,
-    }) as never,
+    }),
   async handler({ runs, json, quiet }) {
     const sections = await jobs('examineAll', runs, quiet);
     printResult({ sections }, json, () => sections.map(sectionAsText).join('\n\n'));
@@ -32,7 +26,7 @@ export const doctor: CommandModule<object, Arguments> = {
     if (problems.length)
       throw new UserError(`${problems.map(({ what }) => what).join(', ')}: rec does not work like this`);
   },
-};
+});
 
 const COLOURS = { ok: 'green', note: 'yellow', problem: 'red' } as const;
 

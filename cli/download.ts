@@ -1,7 +1,7 @@
-import type { CommandModule } from 'yargs';
 import { formatBytes } from '../common/bytes.ts';
 import { UsageError } from '../common/errors.ts';
 import type { HubDownload } from '../hub/index.ts';
+import { command } from './command.ts';
 import { jobsOf } from './job.ts';
 import { outputOptions, text } from './options.ts';
 import { printResult } from './output.ts';
@@ -18,17 +18,8 @@ export interface DownloadRequest {
   dryRun: boolean;
 }
 
-interface Arguments {
-  dataset?: string;
-  encoder?: string;
-  file?: string[];
-  'dry-run': boolean;
-  json: boolean;
-  quiet: boolean;
-}
-
 /** `rec data download`: files of the Hugging Face hub into its cache, which Python shares. */
-export const download: CommandModule<object, Arguments> = {
+export const download = command({
   command: 'download',
   describe: "fetch a dataset's files or an encoder's weights from the Hugging Face hub",
   builder: (yargs) =>
@@ -47,7 +38,7 @@ export const download: CommandModule<object, Arguments> = {
       .example("$0 data download --dataset games --file 'benchmark/5core/last_out_w_his/Video_Games.*'", '')
       .epilogue(
         'HF_HOME, HF_ENDPOINT, HF_TOKEN and HF_HUB_OFFLINE mean what they mean to Python. A download that was stopped goes on where it ended.',
-      ) as never,
+      ),
   async handler({ dataset, encoder, file, 'dry-run': dryRun, json, quiet }) {
     if (dataset === undefined && encoder === undefined)
       throw new UsageError('what is to be downloaded? Give --dataset, --encoder or both.');
@@ -57,7 +48,7 @@ export const download: CommandModule<object, Arguments> = {
     const files = await jobs('downloadFiles', request, quiet);
     printResult({ files }, json, () => filesAsText(files, dryRun));
   },
-};
+});
 
 function filesAsText(files: readonly HubDownload[], dryRun: boolean): string {
   const state = (here: boolean) => (here ? 'was here' : dryRun ? 'not here' : 'downloaded');

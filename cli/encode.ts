@@ -1,6 +1,6 @@
-import type { CommandModule } from 'yargs';
 import { UsageError } from '../common/errors.ts';
 import type { ConfigOptions } from '../configs/options.ts';
+import { command } from './command.ts';
 import { jobsOf } from './job.ts';
 import {
   configOptions,
@@ -43,17 +43,8 @@ export interface EncodeResult {
   shards?: number[];
 }
 
-interface Arguments extends ConfigOptions {
-  out?: string;
-  shards?: string;
-  queue?: string;
-  artifacts?: string;
-  json: boolean;
-  quiet: boolean;
-}
-
 /** `rec encode`: item texts to vectors, kept in the cache, and on demand in a file of their own. */
-export const encode: CommandModule<object, Arguments> = {
+export const encode = command({
   command: 'encode',
   describe: "embed a dataset's item texts; runs find the vectors in the cache",
   builder: (yargs) =>
@@ -67,7 +58,7 @@ export const encode: CommandModule<object, Arguments> = {
       ...queueOptions,
       ...deviceOptions,
       ...outputOptions,
-    }) as never,
+    }),
   async handler({ out, shards, queue, artifacts, json, quiet, ...rest }) {
     if (shards !== undefined && (out ?? queue) !== undefined)
       throw new UsageError('--shards makes a part of the vectors: leave out --out and --queue');
@@ -81,7 +72,7 @@ export const encode: CommandModule<object, Arguments> = {
     const result = await jobs('encodeItems', request, quiet);
     printResult(result, json, () => encodedAsText(result));
   },
-};
+});
 
 function encodedAsText({ dataset, encoder, items, dims, seconds, out, shards }: EncodeResult): string {
   if (shards) return `${encoder} on ${dataset}: ${shards.length} shards in ${formatDuration(seconds)}`;

@@ -1,4 +1,4 @@
-import type { CommandModule } from 'yargs';
+import { command } from './command.ts';
 import { jobsOf } from './job.ts';
 import { configOptions, deviceOptions, outputOptions } from './options.ts';
 import { printResult } from './output.ts';
@@ -6,25 +6,16 @@ import { resultAsText } from './result.ts';
 
 const jobs = jobsOf<typeof import('../training/index.ts')>(new URL('../training/index.ts', import.meta.url));
 
-interface Arguments {
-  folder: string;
-  set: string[];
-  device?: string;
-  threads?: string;
-  json: boolean;
-  quiet: boolean;
-}
-
 /** `rec evaluate DIR`: the metrics of a run's best checkpoint, anew. */
-export const evaluate: CommandModule<object, Arguments> = {
+export const evaluate = command({
   command: 'evaluate <folder>',
   describe: "evaluate a run folder's best checkpoint anew",
   builder: (yargs) =>
     yargs
       .positional('folder', { type: 'string', demandOption: true, describe: 'a run folder' })
-      .options({ set: configOptions.set, ...deviceOptions, ...outputOptions }) as never,
+      .options({ set: configOptions.set, ...deviceOptions, ...outputOptions }),
   async handler({ folder, set, device, threads, json, quiet }) {
     const result = await jobs('evaluateRun', { folder, set, device, threads }, quiet);
     printResult(result, json, () => resultAsText(result));
   },
-};
+});

@@ -1,21 +1,14 @@
-import type { CommandModule } from 'yargs';
 import { formatBytes } from '../common/bytes.ts';
-import type { ConfigOptions } from '../configs/options.ts';
 import type { ExportedEncoder } from '../encoders/contract.ts';
+import { command } from './command.ts';
 import { jobsOf } from './job.ts';
 import { configOptions, configurationOf, encoderOptions, outputOptions, text } from './options.ts';
 import { printResult } from './output.ts';
 
 const jobs = jobsOf<typeof import('./jobs.ts')>(new URL('./jobs.ts', import.meta.url));
 
-interface Arguments extends ConfigOptions {
-  out: string;
-  json: boolean;
-  quiet: boolean;
-}
-
 /** `rec encoders export`: an encoder as files that other programs load. */
-export const exportEncoder: CommandModule<object, Arguments> = {
+export const exportEncoder = command({
   command: 'export',
   describe: 'write an encoder for transformers, sentence-transformers and onnxruntime',
   builder: (yargs) =>
@@ -31,13 +24,13 @@ export const exportEncoder: CommandModule<object, Arguments> = {
       .epilogue(
         'model.onnx takes input_ids and attention_mask [batch, length] and gives embedding [batch, dimensions], pooled and ' +
           'scaled as the encoder is set; --set encoder.precision=int8 makes it smaller and faster.',
-      ) as never,
+      ),
   async handler({ out, json, quiet, ...rest }) {
     const request = { options: configurationOf(rest), out };
     const exported = await jobs('exportEncoder', request, quiet);
     printResult(exported, json, () => exportedAsText(exported));
   },
-};
+});
 
 function exportedAsText({ folder, files, agreement }: ExportedEncoder): string {
   return [

@@ -1,10 +1,11 @@
-import type { Argv, CommandModule } from 'yargs';
+import type { Argv } from 'yargs';
 import { unknownName } from '../common/errors.ts';
 import type { EncoderName } from '../configs/catalogue.ts';
 import type { ConfigOptions } from '../configs/options.ts';
 import type { Parameter } from '../configs/schema.ts';
 import type { Layer } from '../configs/values.ts';
 import type { EncoderDefinition } from '../encoders/contract.ts';
+import { command } from './command.ts';
 import { exportEncoder } from './export-encoder.ts';
 import { configOptions, outputOptions } from './options.ts';
 import { printResult } from './output.ts';
@@ -17,26 +18,21 @@ interface Listed {
   [fact: string]: unknown;
 }
 
-interface Arguments {
-  name?: string;
-  plugin: string[];
-  json: boolean;
-}
-
 /** A command that lists what can be chosen by name, with its parameters. */
 function listing(
   kind: string,
   describe: string,
   load: (options: ConfigOptions) => Promise<Listed[]>,
   extend: (yargs: Argv) => Argv = (yargs) => yargs,
-): CommandModule<object, Arguments> {
-  return {
+) {
+  return command({
     command: `${kind}s [name]`,
     describe,
     builder: (yargs) =>
-      own(
-        extend(yargs as Argv).positional('name', { type: 'string', describe: `only this ${kind}` }),
-      ).options({ plugin: configOptions.plugin, json: outputOptions.json }) as never,
+      own(extend(yargs).positional('name', { type: 'string', describe: `only this ${kind}` })).options({
+        plugin: configOptions.plugin,
+        json: outputOptions.json,
+      }),
     async handler({ name, plugin, json }) {
       const all = await load({ plugin, set: [] });
       const names = all.map((entry) => entry.name);
@@ -44,12 +40,12 @@ function listing(
       const shown = name === undefined ? all : all.filter((entry) => entry.name === name);
       printResult({ [`${kind}s`]: shown }, json, () => shown.map(asText).join('\n\n'));
     },
-  };
+  });
 }
 
 /** The positional argument as this command's own: its subcommands do not take it. (yargs's types lack the second parameter.) */
-const own = (yargs: Argv): Argv =>
-  (yargs as unknown as { global(name: string, value: boolean): Argv }).global('name', false);
+const own = <Given>(yargs: Argv<Given>): Argv<Given> =>
+  (yargs as unknown as { global(name: string, value: boolean): Argv<Given> }).global('name', false);
 
 function asText({ name, summary, parameters, ...facts }: Listed): string {
   const known = Object.entries(facts).filter(

@@ -2,23 +2,19 @@ import { existsSync, readFileSync } from 'node:fs';
 import type { CommandModule } from 'yargs';
 import { UsageError } from '../common/errors.ts';
 import { writeFileAtomic } from '../common/files.ts';
+import { command } from './command.ts';
 import { outputOptions } from './options.ts';
 import { printResult } from './output.ts';
 
-interface Arguments {
-  name: string;
-  json: boolean;
-}
-
 const example = new URL('../examples/my-model.ts', import.meta.url);
 
-const model: CommandModule<object, Arguments> = {
+const model = command({
   command: 'model <name>',
   describe: 'write a small model that works, to be changed into another, to NAME.ts',
   builder: (yargs) =>
     yargs
       .positional('name', { type: 'string', demandOption: true, describe: 'as in my-model' })
-      .options({ json: outputOptions.json }) as never,
+      .options({ json: outputOptions.json }),
   async handler({ name, json }) {
     if (!/^[a-z][a-z0-9]*(-[a-z0-9]+)*$/.test(name))
       throw new UsageError(`'${name}' is no name for a model: small letters, digits and '-', as in my-model`);
@@ -35,7 +31,7 @@ const model: CommandModule<object, Arguments> = {
       ].join('\n'),
     );
   },
-};
+});
 
 /** `rec new model NAME`. */
 export const create: CommandModule = {

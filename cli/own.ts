@@ -1,6 +1,7 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import { stringify } from 'yaml';
+import type { InferredOptionTypes } from 'yargs';
 import { UsageError, UserError } from '../common/errors.ts';
 import { cacheFolder, explainFileError, hashJson } from '../common/files.ts';
 import { type OwnFiles, parseColumns } from '../data/own-columns.ts';
@@ -16,16 +17,10 @@ export const ownOptions = {
   save: text('write the description of these files to this YAML file, a name for --dataset'),
 } as const;
 
-export interface OwnArguments {
-  reviews?: string;
-  items?: string;
-  columns?: string;
-  save?: string;
-  dataset?: string;
-}
+type Own = Partial<InferredOptionTypes<typeof ownOptions>> & { dataset?: string };
 
 /** Writes the description of a user's own files as a YAML file, for `--dataset`; its path, or undefined without any. */
-export function describeOwn({ reviews, items, columns, save, dataset }: OwnArguments): string | undefined {
+export function describeOwn({ reviews, items, columns, save, dataset }: Own): string | undefined {
   if (reviews === undefined) {
     const idle = Object.entries({ items, columns, save }).find(([, value]) => value !== undefined);
     if (idle) throw new UsageError(`--${idle[0]} describes files of your own: give --reviews too.`);

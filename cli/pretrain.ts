@@ -1,7 +1,7 @@
-import type { CommandModule } from 'yargs';
 import { UsageError } from '../common/errors.ts';
 import type { PretrainingResult } from '../training/pretraining/index.ts';
 import type { PretrainingOptions } from '../training/pretraining/options.ts';
+import { command } from './command.ts';
 import { jobsOf } from './job.ts';
 import { configOptions, deviceOptions, outputOptions, text } from './options.ts';
 import { printResult } from './output.ts';
@@ -12,13 +12,8 @@ const jobs = jobsOf<typeof import('../training/pretraining/index.ts')>(
   'rec pretrain',
 );
 
-interface Arguments extends PretrainingOptions {
-  json: boolean;
-  quiet: boolean;
-}
-
 /** `rec pretrain`: a text encoder from pairs of reviews and item metadata; leaves a run folder with the encoder in it. */
-export const pretrain: CommandModule<object, Arguments> = {
+export const pretrain = command({
   command: 'pretrain [recipe]',
   describe: 'pretrain a text encoder on (review, item metadata) pairs: BLaIR',
   builder: (yargs) =>
@@ -39,7 +34,7 @@ export const pretrain: CommandModule<object, Arguments> = {
         ...outputOptions,
       })
       .example('$0 pretrain blair-mini --pairs pairs.tsv.gz', 'a small encoder from scratch')
-      .example('$0 pretrain blair-base --pairs pairs.tsv.gz', 'BLaIR from roberta-base') as never,
+      .example('$0 pretrain blair-base --pairs pairs.tsv.gz', 'BLaIR from roberta-base'),
   async handler({
     recipe,
     pairs,
@@ -73,7 +68,7 @@ export const pretrain: CommandModule<object, Arguments> = {
     const result = await jobs(entry, options, quiet);
     printResult(result, json, () => pretrainingAsText(result));
   },
-};
+});
 
 /** A pretraining is resumed as it was: what would change it is refused, not ignored. Threads change its speed only. */
 function refuseOthers({

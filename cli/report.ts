@@ -1,6 +1,5 @@
-import type { CommandModule } from 'yargs';
-import type { ReportOptions } from '../reports/index.ts';
 import { reportAsText } from '../reports/text.ts';
+import { command } from './command.ts';
 import { jobsOf } from './job.ts';
 import { outputOptions, text, texts } from './options.ts';
 import { printResult } from './output.ts';
@@ -8,18 +7,8 @@ import { paint } from './style.ts';
 
 const jobs = jobsOf<typeof import('../reports/index.ts')>(new URL('../reports/index.ts', import.meta.url));
 
-interface Arguments {
-  runs: string[];
-  out: string[];
-  baseline: string[];
-  metrics?: string;
-  seen?: ReportOptions['seen'];
-  json: boolean;
-  quiet: boolean;
-}
-
 /** `rec report RUNS...`: runs in one table, seeds put together, differences tested. */
-export const report: CommandModule<object, Arguments> = {
+export const report = command({
   command: 'report <runs..>',
   describe: 'compare runs: a table over seeds and datasets, with tests, costs and curves',
   builder: (yargs) =>
@@ -40,11 +29,11 @@ export const report: CommandModule<object, Arguments> = {
         },
         ...outputOptions,
       })
-      .example('$0 report runs --out paper.tex --out report.html', '') as never,
+      .example('$0 report runs --out paper.tex --out report.html', ''),
   async handler({ runs, out, baseline, metrics, seen, json, quiet }) {
     const options = { paths: runs, out, baselines: baseline, metrics: metrics?.split(','), seen };
     const result = await jobs('writeReport', options, quiet);
     const bold = (words: string) => paint(process.stdout, 'bold', words);
     printResult(result, json, () => reportAsText(result, { width: process.stdout.columns ?? 120, bold }));
   },
-};
+});

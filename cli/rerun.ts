@@ -1,6 +1,6 @@
-import type { CommandModule } from 'yargs';
 import { UserError } from '../common/errors.ts';
 import type { Rerun } from '../training/rerun.ts';
+import { command } from './command.ts';
 import { jobsOf } from './job.ts';
 import { outputOptions, text } from './options.ts';
 import { printResult } from './output.ts';
@@ -8,28 +8,21 @@ import { table } from './style.ts';
 
 const jobs = jobsOf<typeof import('../training/rerun.ts')>(new URL('../training/rerun.ts', import.meta.url));
 
-interface Arguments {
-  folder: string;
-  runs: string;
-  json: boolean;
-  quiet: boolean;
-}
-
 /** `rec rerun DIR`: repeats a run from its folder and compares. */
-export const rerun: CommandModule<object, Arguments> = {
+export const rerun = command({
   command: 'rerun <folder>',
   describe: 'repeat a run from its folder, and compare: the same bits here, near ones elsewhere',
   builder: (yargs) =>
     yargs.positional('folder', { type: 'string', demandOption: true, describe: 'a finished run' }).options({
       runs: { ...text('folder that the repetition goes into'), default: 'runs' },
       ...outputOptions,
-    }) as never,
+    }),
   async handler({ folder, runs, json, quiet }) {
     const result = await jobs('rerunExperiment', { folder, runs }, quiet);
     printResult(result, json, () => rerunAsText(result));
     if (!result.repeated) throw new UserError(`${result.before} could not be repeated: see above`);
   },
-};
+});
 
 function rerunAsText({ before, after, changed, differences, identical, figures }: Rerun): string {
   const places = changed.length

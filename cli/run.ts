@@ -1,7 +1,7 @@
-import type { CommandModule } from 'yargs';
 import { UsageError } from '../common/errors.ts';
 import type { RunOptions } from '../configs/options.ts';
 import type { PausedRun } from '../training/index.ts';
+import { command } from './command.ts';
 import { jobsOf } from './job.ts';
 import {
   configOptions,
@@ -16,14 +16,8 @@ import { resultAsText } from './result.ts';
 
 const jobs = jobsOf<typeof import('../training/index.ts')>(new URL('../training/index.ts', import.meta.url));
 
-interface Arguments extends RunOptions {
-  'pause-after'?: number;
-  json: boolean;
-  quiet: boolean;
-}
-
 /** `rec run`: prepare, encode, train, evaluate; leaves a run folder. */
-export const run: CommandModule<object, Arguments> = {
+export const run = command({
   command: 'run',
   describe: 'train a model on a dataset and evaluate it',
   builder: (yargs) =>
@@ -40,7 +34,7 @@ export const run: CommandModule<object, Arguments> = {
         ...outputOptions,
       })
       .example('$0 run --model unisrec --encoder lsa', 'on the synthetic demo data')
-      .example('$0 run --model sasrec --dataset ./my-data --set train.epochs=20 --seed 7', '') as never,
+      .example('$0 run --model sasrec --dataset ./my-data --set train.epochs=20 --seed 7', ''),
   async handler({ runs, folder, resume, 'pause-after': pauseAfter, json, quiet, ...rest }) {
     if (pauseAfter !== undefined && !(Number.isInteger(pauseAfter) && pauseAfter > 0))
       throw new UsageError('--pause-after must be a number of epochs, 1 or more');
@@ -50,7 +44,7 @@ export const run: CommandModule<object, Arguments> = {
     const result = await jobs(entry, options, quiet);
     printResult(result, json, () => ('paused' in result ? pausedAsText(result) : resultAsText(result)));
   },
-};
+});
 
 function pausedAsText({ paused: { epochs, bestEpoch }, run }: PausedRun): string {
   return `paused after epoch ${epochs}, best epoch ${bestEpoch}; go on with: rec run --resume ${run}`;

@@ -3,6 +3,7 @@ import type { CommandModule } from 'yargs';
 import { UsageError } from '../common/errors.ts';
 import { Progress } from '../common/progress.ts';
 import type { SearchOptions } from '../search/configuration.ts';
+import { command } from './command.ts';
 import { jobsOf } from './job.ts';
 import {
   configOptions,
@@ -19,11 +20,6 @@ import { answersAsText, searchAsText } from './search-result.ts';
 const tasks = jobsOf<typeof import('../search/run.ts')>(new URL('../search/run.ts', import.meta.url));
 const queries = jobsOf<typeof import('../search/query.ts')>(new URL('../search/query.ts', import.meta.url));
 
-interface Arguments extends SearchOptions {
-  json: boolean;
-  quiet: boolean;
-}
-
 const searchOptions = {
   method: text('bm25, dense or hybrid [default: bm25]'),
   ...encoderOptions,
@@ -32,7 +28,7 @@ const searchOptions = {
   ...outputOptions,
 };
 
-const run: CommandModule<object, Arguments & { runs: string }> = {
+const run = command({
   command: 'run',
   describe: 'search a task: all of its queries, metrics, TREC files',
   builder: (yargs) =>
@@ -40,20 +36,20 @@ const run: CommandModule<object, Arguments & { runs: string }> = {
       ...searchOptions,
       k: text('list lengths, as in 10,100 (the same as --set search.topk=...)'),
       runs: { ...text('folder that result folders are made in'), default: 'runs' },
-    }) as never,
+    }),
   async handler({ json, quiet, runs, ...rest }) {
     const result = await tasks('runSearch', { options: searchOf(rest), runs }, quiet);
     printResult(result, json, () => searchAsText(result));
   },
-};
+});
 
-const query: CommandModule<object, Arguments & { texts?: string[] }> = {
+const query = command({
   command: 'query [texts..]',
   describe: 'search for texts: those given, else lines of standard input',
   builder: (yargs) =>
     yargs
       .positional('texts', { type: 'string', array: true, describe: 'what to search for' })
-      .options({ ...searchOptions, k: { ...text('how many items'), alias: 'n', default: '10' } }) as never,
+      .options({ ...searchOptions, k: { ...text('how many items'), alias: 'n', default: '10' } }),
   async handler({ json, quiet, texts, ...rest }) {
     const options = searchOf(rest);
     if (!texts?.length && process.stdin.isTTY) return converse(options, json, quiet);
@@ -61,7 +57,7 @@ const query: CommandModule<object, Arguments & { texts?: string[] }> = {
     const answers = await queries('answer', { options, texts: asked }, quiet);
     printResult(answers, json, () => answersAsText(answers));
   },
-};
+});
 
 /** Answers line by line at a terminal, until it closes. */
 async function converse(options: SearchOptions, json: boolean, quiet: boolean): Promise<void> {

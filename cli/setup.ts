@@ -1,6 +1,6 @@
-import type { CommandModule } from 'yargs';
 import { UsageError } from '../common/errors.ts';
 import type { DeviceSetup } from '../training/device-setup.ts';
+import { command } from './command.ts';
 import { jobsOf } from './job.ts';
 import { outputOptions, text } from './options.ts';
 import { printResult } from './output.ts';
@@ -9,18 +9,10 @@ const jobs = jobsOf<typeof import('../training/device-setup.ts')>(
   new URL('../training/device-setup.ts', import.meta.url),
 );
 
-interface Arguments {
-  device: string;
-  python?: string;
-  install?: string;
-  json: boolean;
-  quiet: boolean;
-}
-
 const flavours = ['cpu', 'gpu'] as const;
 
 /** `rec setup tensorflow`: what `--device tensorflow` needs. */
-export const setup: CommandModule<object, Arguments> = {
+export const setup = command({
   command: 'setup <device>',
   describe: 'make a device ready that needs more than npm brings: tensorflow',
   builder: (yargs) =>
@@ -35,7 +27,7 @@ export const setup: CommandModule<object, Arguments> = {
         ...outputOptions,
       })
       .example('$0 setup tensorflow --install', '')
-      .example('$0 setup tensorflow --python /opt/venv/bin/python', '') as never,
+      .example('$0 setup tensorflow --python /opt/venv/bin/python', ''),
   async handler({ python, install, json, quiet }) {
     const flavour = install === '' ? 'cpu' : flavours.find((name) => name === install);
     if (install !== undefined && flavour === undefined)
@@ -43,7 +35,7 @@ export const setup: CommandModule<object, Arguments> = {
     const done = await jobs('setUpTensorflow', { python, install: flavour }, quiet);
     printResult(done, json, () => setupAsText(done));
   },
-};
+});
 
 function setupAsText({ tensorflow, library, why, check }: DeviceSetup): string {
   const worst = Math.max(check.loss, check.gradient).toExponential(1);

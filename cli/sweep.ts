@@ -1,6 +1,5 @@
-import type { CommandModule } from 'yargs';
 import { UserError } from '../common/errors.ts';
-import type { ConfigOptions } from '../configs/options.ts';
+import { command } from './command.ts';
 import { interrupted, interruptible } from './interrupt.ts';
 import {
   configOptions,
@@ -14,19 +13,8 @@ import {
 } from './options.ts';
 import { printResult } from './output.ts';
 
-interface Arguments extends ConfigOptions {
-  file: string;
-  jobs: string;
-  runs: string;
-  folder?: string;
-  queue?: string;
-  artifacts?: string;
-  json: boolean;
-  quiet: boolean;
-}
-
 /** `rec sweep FILE`: many runs from one file; given again, it goes on where it stopped. */
-export const sweep: CommandModule<object, Arguments> = {
+export const sweep = command({
   command: 'sweep <file>',
   describe: 'carry out the runs that a sweep file describes, or go on with them',
   builder: (yargs) =>
@@ -50,7 +38,7 @@ export const sweep: CommandModule<object, Arguments> = {
         ...queueOptions,
         ...outputOptions,
       })
-      .example('$0 sweep configs/sweeps/demo.yaml --jobs 2', '') as never,
+      .example('$0 sweep configs/sweeps/demo.yaml --jobs 2', ''),
   async handler({ file, jobs, threads, runs, folder, queue, artifacts, json, quiet, ...settings }) {
     const { openSweep } = await import('../sweeps/index.ts');
     const { SweepView, sweepAsText } = await import('./sweep-view.ts');
@@ -78,4 +66,4 @@ export const sweep: CommandModule<object, Arguments> = {
         `${failed} of ${sweep.rows.length} trials failed; the same command tries them again`,
       );
   },
-};
+});

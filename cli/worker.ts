@@ -1,19 +1,10 @@
-import type { CommandModule } from 'yargs';
 import { UsageError } from '../common/errors.ts';
+import { command } from './command.ts';
 import { interrupted, interruptible } from './interrupt.ts';
 import { count, deviceOptions, queueOptions, text } from './options.ts';
 
-interface Arguments {
-  queue?: string;
-  jobs: string;
-  threads?: string;
-  device?: string;
-  runs?: string;
-  lease: string;
-}
-
 /** `rec worker --queue`: does what `rec sweep --queue` and `rec encode --queue` ask for, until it is interrupted. */
-export const worker: CommandModule<object, Arguments> = {
+export const worker = command({
   command: 'worker',
   describe: 'carry out trials and embed texts for other machines',
   builder: (yargs) =>
@@ -27,7 +18,7 @@ export const worker: CommandModule<object, Arguments> = {
         ...text('seconds without a sign of life after which a worker counts as dead and is replaced'),
         default: '30',
       },
-    }) as never,
+    }),
   async handler({ queue, jobs, threads, device, runs, lease }) {
     if (queue === undefined) throw new UsageError('which queue? Give --queue redis://host.');
     const { runWorker } = await import('../sweeps/worker.ts');
@@ -46,4 +37,4 @@ export const worker: CommandModule<object, Arguments> = {
       setTimeout(() => process.exit(), 1000).unref();
     }
   },
-};
+});
