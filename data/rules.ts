@@ -1,6 +1,7 @@
 import type { SqlEngine } from './database.ts';
 import type { SplitTimes } from './dataset.ts';
 import type { DataSettings } from './settings.ts';
+import { splitRules } from './steps.ts';
 import { splitNames } from './table.ts';
 
 /**
@@ -91,7 +92,7 @@ export class Rules {
       SELECT seq, user_id, item_id, time,
         CASE WHEN time < ${t1} THEN 0 WHEN time < ${t2} THEN 1 ELSE 2 END AS split
       FROM interactions`);
-    this.#record('split by timestamp', 'interactions', this.#count, this.#count, `t1 ${t1}, t2 ${t2} (ms)`);
+    this.#record(splitRules.timestamp, 'interactions', this.#count, this.#count, `t1 ${t1}, t2 ${t2} (ms)`);
   }
 
   /** A user's last interaction is test, the one before valid, the others train. */
@@ -109,12 +110,12 @@ export class Rules {
     const note = short
       ? `${short} users have fewer than 3 interactions and lack a train or valid one`
       : undefined;
-    this.#record('split leave-last-out', 'interactions', this.#count, this.#count, note);
+    this.#record(splitRules['leave-last-out'], 'interactions', this.#count, this.#count, note);
   }
 
   /** Leaves the split as the files have it. */
   keepSplit(): void {
-    this.#record("the files' split", 'interactions', this.#count, this.#count);
+    this.#record(splitRules.files, 'interactions', this.#count, this.#count);
   }
 
   /** Keeps interactions with items that the table `described` (item_name) has. */

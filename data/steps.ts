@@ -24,6 +24,20 @@ export interface PrepareContext {
   progress: Progress;
 }
 
+/** What a manifest calls the rule that split the interactions. Cached ones have it: it stays as it is. */
+export const splitRules = {
+  'leave-last-out': 'split leave-last-out',
+  timestamp: 'split by timestamp',
+  files: "the files' split",
+} as const;
+export type Split = keyof typeof splitRules;
+
+/** How a dataset was split; rows that bring their histories come split. */
+export function splitOf({ steps }: Manifest): Split {
+  const splits = Object.keys(splitRules) as Split[];
+  return splits.find((split) => steps.some(({ rule }) => rule === splitRules[split])) ?? 'files';
+}
+
 /** Gathers the manifest's entries. */
 export class Steps {
   readonly list: Manifest['steps'] = [];

@@ -1,5 +1,6 @@
-import type { Dataset, Rows } from '../data/dataset.ts';
+import type { Rows } from '../data/dataset.ts';
 import { targetCounts } from '../data/inspect.ts';
+import { type Split, splitOf } from '../data/steps.ts';
 import { byPopularity, type Metrics } from '../evaluation/metrics.ts';
 import { rankAll } from '../evaluation/ranking.ts';
 import { rankSparse } from '../evaluation/sparse.ts';
@@ -27,7 +28,7 @@ export interface RunResult {
   /** True for generated data. */
   synthetic: boolean;
   /** How test metrics came about: whether seen items competed, and how equal timestamps and equal scores were ordered. */
-  protocol: { filterSeen: boolean; split: string; timestampTies: string; scoreTies: string };
+  protocol: { filterSeen: boolean; split: Split; timestampTies: string; scoreTies: string };
   /** Test metrics with seen items competing, and without. */
   seen: Ranking['seen'];
   /** Test metrics by how often the target occurs as a training target. */
@@ -75,7 +76,7 @@ async function evaluateModel(experiment: Experiment): Promise<Evaluated> {
     synthetic: dataset.synthetic,
     protocol: {
       filterSeen: run.eval.filterSeen,
-      split: splitName(dataset),
+      split: splitOf(dataset.manifest),
       timestampTies: dataset.manifest.ties,
       scoreTies: 'lower item id first',
     },
@@ -102,9 +103,6 @@ export const deviceOf = (experiment: Experiment): string =>
 
 const size = (rows: Rows) => rows.target.length;
 const round = (x: number) => Number(x.toPrecision(4));
-/** The split's name: 'leave-last-out', 'timestamp', or 'files' where the source came split. */
-const splitName = ({ manifest }: Dataset): string =>
-  manifest.steps.find(({ rule }) => rule.startsWith('split '))?.rule.slice('split '.length) ?? 'files';
 
 /** How a run's training went. */
 export type Course = Pick<RunResult, 'epochs'> & { trainSecondsPerEpoch: number };

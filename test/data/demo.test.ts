@@ -3,6 +3,7 @@ import * as assert from 'uvu/assert';
 import type { Dataset } from '../../data/dataset.ts';
 import { departments } from '../../data/demo-catalogue.ts';
 import { inspectDataset, trainingCounts } from '../../data/index.ts';
+import { splitOf } from '../../data/steps.ts';
 import { failure, inFolder, load } from './helpers.ts';
 
 const demo = (parameters: Record<string, unknown> = {}) => ({ name: 'demo', generator: 'demo', parameters });
@@ -32,6 +33,7 @@ test('it says that it is synthetic, has the promised size, texts for all, and co
   inFolder(async () => {
     const dataset = await load(demo());
     assert.ok(dataset.synthetic && dataset.manifest.synthetic);
+    assert.is(splitOf(dataset.manifest), 'leave-last-out');
     assert.is(dataset.userCount, 2000);
     assert.ok(dataset.itemCount > 800 && dataset.itemCount <= 1000);
     const { interactions } = dataset.manifest.counts;
@@ -71,7 +73,8 @@ test('what follows what: the next type is far likelier one that belongs to the l
 
 test("both of the paper's timestamps lie within", () =>
   inFolder(async () => {
-    const { train, valid, test: rows } = await load(demo(), { split: 'timestamp' });
+    const { train, valid, test: rows, manifest } = await load(demo(), { split: 'timestamp' });
+    assert.is(splitOf(manifest), 'timestamp');
     for (const { target } of [train, valid, rows]) assert.ok(target.length > 1000);
   }));
 

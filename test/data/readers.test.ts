@@ -2,6 +2,7 @@ import { gzipSync } from 'node:zlib';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { ProgressEvent } from '../../common/progress.ts';
+import { splitOf } from '../../data/steps.ts';
 import { failure, inFolder, load, spell, writeFiles } from './helpers.ts';
 
 const header = 'user_id,parent_asin,rating,timestamp';
@@ -258,6 +259,7 @@ test('pre-split: items in order of appearance, empty histories dropped, missing 
     assert.equal(dataset.itemIds, ['b', 'a', 'c', 'd', 'e', 'z']);
     assert.equal(spell(dataset, dataset.test), ['a b c d > e', 'a z > e']);
     assert.is(dataset.manifest.counts.interactions, 6);
+    assert.is(splitOf(dataset.manifest), 'files');
     const { 'x.valid.inter': _, ...rest } = splitFiles;
     assert.match(await failure(load(await writeFiles(`${folder}/b`, rest))), /x\.valid\.inter: missing/);
     assert.match(
