@@ -5,6 +5,11 @@ import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { messageOf, UserError } from './errors.ts';
 
+/** A name beside `path` that nobody else takes, and that tells the process it is of (see removeAbandoned in data/cache.ts). */
+export function temporaryPath(path: string): string {
+  return `${path}.${process.pid}-${randomUUID().slice(0, 8)}.tmp`;
+}
+
 /**
  * Calls `write` with a temporary path beside `path`, then renames it into place, so that a reader finds the old
  * file, the whole new one, or none. Works for files and for folders.
@@ -13,7 +18,7 @@ export async function replaceAtomically(
   path: string,
   write: (temporary: string) => Promise<void>,
 ): Promise<void> {
-  const temporary = `${path}.${process.pid}-${randomUUID().slice(0, 8)}.tmp`;
+  const temporary = temporaryPath(path);
   try {
     await mkdir(dirname(path), { recursive: true });
     await write(temporary);
@@ -133,9 +138,9 @@ export function cacheFolder(...parts: string[]): string {
   return join(root, ...parts);
 }
 
-/** True where the folder exists or can be made, and a file can be written in it. */
+/** Makes a folder where it is not there, and tries to write in it. @throws UserError where that fails */
 export async function ensureWritableFolder(path: string): Promise<void> {
-  const probe = join(path, `.write-test-${process.pid}`);
+  const probe = temporaryPath(join(path, 'write-test'));
   try {
     await mkdir(path, { recursive: true });
     await writeFile(probe, '');

@@ -3,6 +3,7 @@ import { readdir, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { messageOf, UserError } from '../common/errors.ts';
 import { hashFile, hashJson, readBytes, readJson, replaceAtomically } from '../common/files.ts';
+import { isAlive } from '../common/process.ts';
 import { readSafetensors, requireTensor } from '../common/safetensors.ts';
 import type { Dataset, Manifest, Rows } from './dataset.ts';
 import { files, formatVersion, type Seal } from './store.ts';
@@ -25,15 +26,6 @@ export async function removeAbandoned(folder: string): Promise<void> {
       () => Number.POSITIVE_INFINITY,
     );
     if (Date.now() - changed > ABANDONED_AFTER_MS) await rm(path, { recursive: true, force: true });
-  }
-}
-
-function isAlive(id: number): boolean {
-  try {
-    process.kill(id, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM';
   }
 }
 

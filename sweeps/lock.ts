@@ -1,20 +1,20 @@
+import { createHash, randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { readFile, rm, writeFile } from 'node:fs/promises';
+import { link, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { UserError } from '../common/errors.ts';
-import { ensureWritableFolder } from '../common/files.ts';
+import { ensureWritableFolder, explainFileError, temporaryPath } from '../common/files.ts';
+import { isAlive } from '../common/process.ts';
 
-/** Runs work that is alone in a folder. @throws UserError where another living process of this machine is at it */
+/**
+ * Runs work that is alone in a folder. A lock that a dead process of this machine left is taken over.
+ * @throws UserError where another process is at it, or one of another machine was and may still be
+ */
 export async function alone<T>(folder: string, work: () => Promise<T>): Promise<T> {
   await ensureWritableFolder(folder);
   const path = join(folder, 'lock');
-  while (!(await isMade(path))) {
-    const [host, pid, start] = (await readFile(path, 'utf8').catch(() => '')).split(' ');
-    if (host === hostname() && isAlive(Number(pid)) && startOf(Number(pid)) === start)
-      throw new UserError(`${folder}: process ${pid} is at work on this sweep`);
-    await rm(path, { force: true });
-  }
+  await take(path, folder);
   try {
     return await work();
   } finally {
@@ -22,10 +22,31 @@ export async function alone<T>(folder: string, work: () => Promise<T>): Promise<
   }
 }
 
+/** Makes a lock file, which has all of its content as soon as it is there. */
+async function take(path: string, folder: string): Promise<void> {
+  const own = temporaryPath(path);
+  await writeFile(own, `${hostname()} ${process.pid} ${startOf(process.pid)} ${randomUUID()}`);
+  try {
+    while (!(await isLinked(own, path))) {
+      const left = await contentOf(path);
+      if (left === undefined) continue;
+      refuseWorking(left, path, folder);
+      // Only who has this lock of the lock that was left may replace that one, so that of several only one does.
+      const right = `${path}.${createHash('sha256').update(left).digest('hex').slice(0, 8)}`;
+      await take(right, folder);
+      if ((await contentOf(path)) === left) return await rename(right, path);
+      await rm(right);
+    }
+  } catch (error) {
+    throw explainFileError(error, path);
+  } finally {
+    await rm(own, { force: true });
+  }
+}
+
 /** False where the lock is there already. */
-function isMade(path: string): Promise<boolean> {
-  const { pid } = process;
-  return writeFile(path, `${hostname()} ${pid} ${startOf(pid)}`, { flag: 'wx' }).then(
+function isLinked(own: string, path: string): Promise<boolean> {
+  return link(own, path).then(
     () => true,
     (error: NodeJS.ErrnoException) => {
       if (error.code === 'EEXIST') return false;
@@ -34,13 +55,24 @@ function isMade(path: string): Promise<boolean> {
   );
 }
 
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM';
-  }
+/** Undefined where the file is not there. */
+function contentOf(path: string): Promise<string | undefined> {
+  return readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return undefined;
+    throw error;
+  });
+}
+
+/** A lock without content is one that a machine lost as it went down. */
+function refuseWorking(content: string, path: string, folder: string): void {
+  const [host, pid, start] = content.split(' ');
+  if (!host) return;
+  if (host !== hostname())
+    throw new UserError(
+      `${folder}: locked by process ${pid} of the machine '${host}', which cannot be asked from here; if it no longer works on this sweep, remove ${path}`,
+    );
+  if (isAlive(Number(pid)) && startOf(Number(pid)) === start)
+    throw new UserError(`${folder}: process ${pid} is at work on this sweep`);
 }
 
 /**
