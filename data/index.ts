@@ -14,10 +14,11 @@ import type { DatasetSource } from './sources.ts';
 import { sealStore } from './store.ts';
 import { BadRows } from './table.ts';
 
+export { targetCounts, trainingCounts } from './counts.ts';
 export type { Dataset, FeatureFile, Manifest, Rows } from './dataset.ts';
 export { type DatasetDefinition, defineDataset, type Interaction } from './defined.ts';
 export { filesOnHub, missingFiles } from './hub-files.ts';
-export { inspectDataset, targetCounts, trainingCounts } from './inspect.ts';
+export { inspectDataset } from './inspect.ts';
 export { type DataSettings, dataSettings } from './settings.ts';
 export { addDataset, type DatasetSource, listDatasets, resolveSource } from './sources.ts';
 

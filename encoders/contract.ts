@@ -10,7 +10,7 @@ export interface EncoderContext {
   /** 0: as many as the machine has cores. */
   threads: number;
   progress: Progress;
-  /** Where to compute; by default the best device at hand. */
+  /** Where to compute; by default the processor. */
   device?: Device;
   /** How many vectors will be wanted, where that is known. */
   rows?: number;

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { targetCounts } from '../data/inspect.ts';
+import { targetCounts } from '../data/counts.ts';
 import { defineBaseline, type TrainingRows } from './contract.ts';
 
 /** Among items with as many votes the more popular one wins: its votes count up to this share more. */

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { targetCounts } from '../data/inspect.ts';
+import { targetCounts } from '../data/counts.ts';
 import { defineBaseline } from './contract.ts';
 
 /** The simplest recommender: everyone gets the items that were training targets most often. */

@@ -1,5 +1,5 @@
+import { targetCounts } from '../data/counts.ts';
 import type { Rows } from '../data/dataset.ts';
-import { targetCounts } from '../data/inspect.ts';
 import { type Split, splitOf } from '../data/steps.ts';
 import { byPopularity, type Metrics } from '../evaluation/metrics.ts';
 import { rankAll } from '../evaluation/ranking.ts';

@@ -1,8 +1,8 @@
 import type { LossSettings } from '../configs/train-settings.ts';
 import { partsOf } from '../data/batch-parts.ts';
 import type { Batch } from '../data/batches.ts';
+import { targetCounts } from '../data/counts.ts';
 import type { Dataset } from '../data/dataset.ts';
-import { targetCounts } from '../data/inspect.ts';
 import {
   allocate,
   type Compiled,

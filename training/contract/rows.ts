@@ -29,5 +29,3 @@ export function randomRows(
   });
   return { pool, rows: columns(rows) };
 }
-
-/** Every (history, target) pair of rows, histories cut to their last items, spelled out and sorted. */

@@ -37,9 +37,7 @@ export interface CardOptions {
   blockBytes: number;
 }
 
-const inputOf = (group: Group, part: Part) => `${part} of ${group.name}`;
-
-export { inputOf };
+export const inputOf = (group: Group, part: Part) => `${part} of ${group.name}`;
 
 /** A model's parameters, moments and gradients on the card. The host's copy is refreshed when somebody wants to read it. */
 export class ResidentParameters implements Residence {
