@@ -1,8 +1,9 @@
 import { createHash, randomUUID } from 'node:crypto';
-import { createReadStream, writeSync } from 'node:fs';
+import { createReadStream, createWriteStream, writeSync } from 'node:fs';
 import { type FileHandle, mkdir, open, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { pipeline } from 'node:stream/promises';
 import { messageOf, UserError } from './errors.ts';
 
 /** A name beside `path` that nobody else takes, and that tells the process it is of (see removeAbandoned in data/cache.ts). */
@@ -56,6 +57,28 @@ export function writeFully(file: number, bytes: Uint8Array, position?: number): 
       bytes.length - done,
       position === undefined ? null : position + done,
     );
+}
+
+/** Writes pieces of text as they come, not faster than the disk takes them; errors name the path. */
+export async function writeLines(
+  path: string,
+  pieces: () => Iterable<string> | AsyncIterable<string>,
+): Promise<void> {
+  await pipeline(inBlocks(pieces()), createWriteStream(path)).catch((error) => {
+    throw explainFileError(error, path);
+  });
+}
+
+/** Pieces of text joined to blocks, so that not every line is a write. */
+async function* inBlocks(pieces: Iterable<string> | AsyncIterable<string>): AsyncGenerator<string> {
+  let block = '';
+  for await (const piece of pieces) {
+    block += piece;
+    if (block.length < 1 << 16) continue;
+    yield block;
+    block = '';
+  }
+  yield block;
 }
 
 /** Turns the system's error codes into a sentence that names the path; other errors pass unchanged. */

@@ -1,8 +1,16 @@
 import { existsSync } from 'node:fs';
-import { readdir, rm, stat } from 'node:fs/promises';
+import { readdir, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { messageOf, UserError } from '../common/errors.ts';
-import { hashFile, hashJson, readBytes, readJson, replaceAtomically } from '../common/files.ts';
+import {
+  explainFileError,
+  hashFile,
+  hashJson,
+  readBytes,
+  readJson,
+  replaceAtomically,
+  temporaryPath,
+} from '../common/files.ts';
 import { isAlive } from '../common/process.ts';
 import { readSafetensors, requireTensor } from '../common/safetensors.ts';
 import type { Dataset, Manifest, Rows } from './dataset.ts';
@@ -89,7 +97,10 @@ export async function readPrepared(folder: string, manifest: Manifest): Promise<
   };
 }
 
-/** Like checkPrepared, but a dataset that cannot be trusted is removed and counts as none; `complain` is told why. */
+/**
+ * Like checkPrepared, but a damaged dataset is removed and counts as none; `complain` is told why.
+ * @throws where it cannot be read just now: others may be reading it.
+ */
 export async function findIntact(
   folder: string,
   hash: string,
@@ -98,10 +109,25 @@ export async function findIntact(
   try {
     return await checkPrepared(folder, hash);
   } catch (error) {
+    await removeDamaged(folder, error);
     complain(messageOf(error));
-    await rm(folder, { recursive: true, force: true });
     return undefined;
   }
+}
+
+/**
+ * Removes a folder of the cache whose reading failed, where that was for what is in it; its name is free at once.
+ * @throws the error itself where it says nothing of the content: too many open files, a disk or network that fails
+ */
+export async function removeDamaged(folder: string, error: unknown): Promise<void> {
+  const { code } = (error instanceof UserError && error.cause ? error.cause : error) as NodeJS.ErrnoException;
+  if (code !== undefined && code !== 'ENOENT') throw error;
+  const away = temporaryPath(folder);
+  await rename(folder, away).catch((reason: NodeJS.ErrnoException) => {
+    // Another process was faster.
+    if (reason.code !== 'ENOENT') throw explainFileError(reason, folder);
+  });
+  await rm(away, { recursive: true, force: true });
 }
 
 /** The identity of a prepared dataset, from whatever decides its content. */

@@ -1,11 +1,10 @@
-import { createHash } from 'node:crypto';
-import { once } from 'node:events';
-import { createWriteStream, existsSync } from 'node:fs';
+import { createHash, type Hash } from 'node:crypto';
 import { mkdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { UserError } from '../common/errors.ts';
-import { cacheFolder, explainFileError } from '../common/files.ts';
+import { cacheFolder, explainFileError, temporaryPath, writeLines } from '../common/files.ts';
 import type { Progress } from '../common/progress.ts';
+import { removeAbandoned, writePrepared } from './cache.ts';
 
 /** One thing that a user did with an item. */
 export interface Interaction {
@@ -40,19 +39,18 @@ export function defineDataset(definition: DatasetDefinition): DatasetDefinition 
 export async function writeDefined(definition: DatasetDefinition, progress: Progress): Promise<string> {
   const { name, items } = definition;
   const root = cacheFolder('plugin-datasets');
-  const temporary = join(root, `${name}.${process.pid}.tmp`);
+  const temporary = temporaryPath(join(root, name));
   const hash = createHash('sha256');
   try {
+    await removeAbandoned(root);
     await mkdir(temporary, { recursive: true });
     const write = (file: string, header: string[], rows: AsyncIterable<string[]>) =>
-      writeTable(join(temporary, file), header, rows, hash, progress);
+      writeLines(join(temporary, file), () => linesOf(header, rows, hash, progress));
     const interactions = ['user_id:token', 'item_id:token', 'timestamp:float'];
     await write(`${name}.inter`, interactions, interactionRows(definition));
     if (items) await write(`${name}.item`, ['item_id:token', 'text:token_seq'], itemRows(name, items()));
     const folder = join(root, `${name}-${hash.digest('hex').slice(0, 12)}`, name);
-    await mkdir(join(folder, '..'), { recursive: true });
-    // Another process may have written the same.
-    if (!existsSync(folder)) await rename(temporary, folder);
+    await writePrepared(folder, (place) => rename(temporary, place));
     return folder;
   } catch (error) {
     throw explainFileError(error, temporary);
@@ -91,27 +89,21 @@ function token(id: unknown, what: string): string {
   throw new UserError(`${what} is ${JSON.stringify(id)}; a text without tabs and line ends was expected`);
 }
 
-async function writeTable(
-  path: string,
+/** The lines of a table, which are hashed as they pass. */
+async function* linesOf(
   header: string[],
   rows: AsyncIterable<string[]>,
-  hash: ReturnType<typeof createHash>,
+  hash: Hash,
   progress: Progress,
-): Promise<void> {
-  const file = createWriteStream(path);
-  let pending = `${header.join('\t')}\n`;
-  const flush = async () => {
-    hash.update(pending);
-    if (!file.write(pending)) await once(file, 'drain');
-    pending = '';
+): AsyncGenerator<string> {
+  const line = (cells: string[]) => {
+    const text = `${cells.join('\t')}\n`;
+    hash.update(text);
+    return text;
   };
+  yield line(header);
   for await (const cells of rows) {
-    pending += `${cells.join('\t')}\n`;
-    if (pending.length < 1 << 16) continue;
     progress.check();
-    await flush();
+    yield line(cells);
   }
-  await flush();
-  file.end();
-  await once(file, 'close');
 }

@@ -1,9 +1,7 @@
-import { once } from 'node:events';
-import { createWriteStream, type WriteStream } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { finished } from 'node:stream/promises';
 import { UserError } from '../common/errors.ts';
+import { writeLines } from '../common/files.ts';
 import type { Dataset } from './dataset.ts';
 import { splitNames } from './table.ts';
 
@@ -40,13 +38,4 @@ export async function writeSplitRows(dataset: Dataset, folder: string, name: str
     for (const text of itemTexts ?? []) yield `, "${number++}": ${JSON.stringify(text)}`;
     yield '}}\n';
   });
-}
-
-/** Writes pieces of text as they come, not faster than the disk takes them. */
-async function writeLines(path: string, pieces: () => Iterable<string>): Promise<void> {
-  const stream: WriteStream = createWriteStream(path);
-  const done = finished(stream);
-  for (const piece of pieces()) if (!stream.write(piece)) await Promise.race([once(stream, 'drain'), done]);
-  stream.end();
-  await done;
 }

@@ -1,10 +1,10 @@
 import { closeSync, existsSync, openSync } from 'node:fs';
-import { mkdir, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdir, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { messageOf, UserError } from '../common/errors.ts';
 import { readBytes, readJson } from '../common/files.ts';
 import { readSafetensors, requireTensor, writeSafetensors } from '../common/safetensors.ts';
-import { writePrepared } from '../data/cache.ts';
+import { removeDamaged, writePrepared } from '../data/cache.ts';
 import { LineFile } from '../data/store.ts';
 import { GrowingArray, Interner } from '../data/table.ts';
 import { openTexts } from '../data/text-file.ts';
@@ -91,7 +91,6 @@ export async function writeTask(
   folder: string,
   fill: (writer: TaskWriter) => Promise<TaskManifest>,
 ): Promise<void> {
-  await rm(folder, { recursive: true, force: true });
   await writePrepared(folder, async (temporary) => {
     await mkdir(temporary, { recursive: true });
     const opened = ['texts.jsonl', 'queries.jsonl'].map((name) => openSync(join(temporary, name), 'wx'));
@@ -110,7 +109,10 @@ export async function writeTask(
   });
 }
 
-/** Reads a task back, its texts staying on disk; undefined where there is none that is whole (`complain` is told why). */
+/**
+ * Reads a task back, its texts staying on disk; undefined where there is none. A damaged one is removed, and `complain`
+ * told why.
+ */
 export async function readTask(
   folder: string,
   hash: string,
@@ -120,6 +122,7 @@ export async function readTask(
   try {
     return await readWhole(folder, hash);
   } catch (error) {
+    await removeDamaged(folder, error);
     complain(messageOf(error));
     return undefined;
   }

@@ -1,10 +1,10 @@
 import { existsSync, readdirSync } from 'node:fs';
-import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { messageOf, UserError } from '../../common/errors.ts';
 import { cacheFolder, hashJson, readBytes } from '../../common/files.ts';
 import type { Progress } from '../../common/progress.ts';
+import { removeDamaged } from '../../data/cache.ts';
 import { type EmbedJob, embedRows, openForQueries, type QueryEncoder } from '../../encoders/index.ts';
 import type { Query, SearchTask } from '../task.ts';
 import { type Hits, TopK } from '../top-k.ts';
@@ -212,8 +212,8 @@ async function openOrMake(
       return await openVectors(folder, identity);
     } catch (error) {
       if (named) throw error;
+      await removeDamaged(folder, error);
       progress.warning(`the vectors are made anew: ${messageOf(error)}`);
-      await rm(folder, { recursive: true });
     }
   }
   if (named && existsSync(folder) && readdirSync(folder).length)

@@ -1,4 +1,4 @@
-import { mkdir, readdir, readFile, rm, utimes, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rename, rm, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -115,6 +115,21 @@ for (const [what, damage] of [
       await load(path, {}, after);
       assert.not(read(after), 'and then it is intact');
     }));
+
+test('a cache that cannot be read just now is left as it is, for others may be reading it', () =>
+  inFolder(async (folder) => {
+    const path = await writeFiles(`${folder}/data`, files);
+    const first = await load(path);
+    const seal = join((await prepared())[0], 'seal.json');
+    await rename(seal, `${seal}.away`);
+    await mkdir(seal);
+    assert.match(await failure(load(path)), /seal\.json: is a folder, a file was expected \(EISDIR\)/);
+    await rm(seal, { recursive: true });
+    await rename(`${seal}.away`, seal);
+    const events: ProgressEvent[] = [];
+    assertSame(await load(path, {}, events), first);
+    assert.not(read(events));
+  }));
 
 test('a failure leaves nothing behind in the cache', () =>
   inFolder(async (folder) => {

@@ -1,8 +1,9 @@
-import { readdirSync, rmSync, truncateSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { UserError } from '../../common/errors.ts';
+import { writeTask } from '../../search/store.ts';
 import { load, testFolder, writeFolder } from './task-files.ts';
 
 const test = suite<{ folder: string }>('queries CSV and pool JSON Lines');
@@ -102,6 +103,25 @@ test('a cached task that was cut short is read again', async ({ folder }) => {
   const again = await load(path);
   assert.match(again.said.join(), 'the search task is read again');
   assert.equal([...again.task.pool.texts], [pool[0].metadata, pool[1].metadata, '']);
+});
+
+test('a task that others have is neither removed nor written anew', async ({ folder }) => {
+  const path = writeFolder(folder, 'shared', {
+    'q.csv': 'qid,query,item_id\n1,shared,B1\n',
+    'p.jsonl': pool,
+  });
+  const { task } = await load(path);
+  const cached = join(folder, 'cache', 'search', `task-${task.manifest.hash.slice(0, 16)}`);
+  const seal = readFileSync(join(cached, 'seal.json'));
+  // Who lacked it when it looked, and read the same source meanwhile.
+  await writeTask(cached, async () => ({ ...task.manifest, name: 'another' }));
+  assert.ok(readFileSync(join(cached, 'manifest.json'), 'utf8').includes('"name": "test"'));
+  rmSync(join(cached, 'seal.json'));
+  mkdirSync(join(cached, 'seal.json'));
+  await rejects(load(path), 'seal.json: is a folder, a file was expected');
+  rmSync(join(cached, 'seal.json'), { recursive: true });
+  writeFileSync(join(cached, 'seal.json'), seal);
+  assert.equal((await load(path)).said, []);
 });
 
 async function rejects(promise: Promise<unknown>, message: string): Promise<void> {
