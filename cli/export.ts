@@ -1,5 +1,6 @@
 import { formatBytes } from '../common/bytes.ts';
 import type { Exported } from '../data/export.ts';
+import { type ExportFormat, exportFormats } from '../data/export-formats.ts';
 import { command } from './command.ts';
 import { jobsOf } from './job.ts';
 import { configOptions, configurationOf, outputOptions, text } from './options.ts';
@@ -16,7 +17,7 @@ export const exportCommand = command({
       .options({
         format: {
           ...text('the layout to write'),
-          choices: ['recbole', 'recbole-split', 'parquet', 'csv', 'csv-histories'] as const,
+          choices: Object.keys(exportFormats) as ExportFormat[],
           demandOption: true,
         },
         out: { ...text('the folder to write, a new one'), demandOption: true },

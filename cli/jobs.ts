@@ -4,7 +4,8 @@ import { projectCatalogue } from '../configs/catalogue.ts';
 import type { ConfigOptions } from '../configs/options.ts';
 import { resolveData, resolveEncoding, resolvePairs } from '../configs/parts.ts';
 import { loadPluginsOf } from '../configs/plugins.ts';
-import { type Exported, type ExportFormat, exportDataset } from '../data/export.ts';
+import { type Exported, exportDataset } from '../data/export.ts';
+import type { ExportFormat } from '../data/export-formats.ts';
 import {
   filesOnHub,
   inspectDataset,

@@ -1,5 +1,6 @@
 import { UsageError } from '../common/errors.ts';
 import type { ConfigOptions } from '../configs/options.ts';
+import { deviceNames } from '../engine/devices/names.ts';
 
 /** An option that takes one text; what it means is for the configuration's schema to say. */
 export function text(describe: string) {
@@ -34,7 +35,7 @@ export const encoderOptions = {
 
 /** Options that decide what computes. */
 export const deviceOptions = {
-  device: text('auto, cpu, webgpu, cuda or tensorflow'),
+  device: text(`one of ${['auto', ...deviceNames].join(', ')}`),
   threads: text('threads of the CPU device'),
 } as const;
 

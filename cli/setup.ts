@@ -1,4 +1,5 @@
 import { UsageError } from '../common/errors.ts';
+import { type Flavour, flavours } from '../engine/devices/tensorflow/flavours.ts';
 import type { DeviceSetup } from '../training/device-setup.ts';
 import { command } from './command.ts';
 import { jobsOf } from './job.ts';
@@ -9,7 +10,7 @@ const jobs = jobsOf<typeof import('../training/device-setup.ts')>(
   new URL('../training/device-setup.ts', import.meta.url),
 );
 
-const flavours = ['cpu', 'gpu'] as const;
+const names = Object.keys(flavours) as Flavour[];
 
 /** `rec setup tensorflow`: what `--device tensorflow` needs. */
 export const setup = command({
@@ -22,16 +23,16 @@ export const setup = command({
         python: text('a Python that has TensorFlow [default: python3]'),
         install: {
           type: 'string',
-          describe: 'install TensorFlow with pip in an environment of its own: cpu or gpu [default: cpu]',
+          describe: `install TensorFlow with pip in an environment of its own: ${names.join(' or ')} [default: cpu]`,
         },
         ...outputOptions,
       })
       .example('$0 setup tensorflow --install', '')
       .example('$0 setup tensorflow --python /opt/venv/bin/python', ''),
   async handler({ python, install, json, quiet }) {
-    const flavour = install === '' ? 'cpu' : flavours.find((name) => name === install);
+    const flavour = install === '' ? 'cpu' : names.find((name) => name === install);
     if (install !== undefined && flavour === undefined)
-      throw new UsageError(`--install must be one of [${flavours.join(', ')}]; got '${install}'`);
+      throw new UsageError(`--install must be one of [${names.join(', ')}]; got '${install}'`);
     const done = await jobs('setUpTensorflow', { python, install: flavour }, quiet);
     printResult(done, json, () => setupAsText(done));
   },

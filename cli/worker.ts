@@ -12,7 +12,7 @@ export const worker = command({
       queue: queueOptions.queue,
       jobs: { ...text('pieces of work at once, which share the threads'), default: '1' },
       threads: text('threads of all of them together [default: one a core]'),
-      device: text(`what embeds texts, ${deviceOptions.device.describe}; trials run where their sweep says`),
+      device: text(`what embeds texts: ${deviceOptions.device.describe}; trials run where their sweep says`),
       runs: text('the folder of runs that the sweep was given, where this machine has it elsewhere'),
       lease: {
         ...text('seconds without a sign of life after which a worker counts as dead and is replaced'),

@@ -4,6 +4,7 @@ import { resolve } from 'node:path';
 import { z } from 'zod';
 import { UsageError } from '../common/errors.ts';
 import { dataSettings } from '../data/settings.ts';
+import { deviceNames } from '../engine/devices/names.ts';
 import { assignmentLayer, type Flags, flagLayer, readYamlLayer } from './layers.ts';
 import { type Layer, only } from './values.ts';
 
@@ -65,7 +66,7 @@ export const dataSections = {
 /** Settings of everything that computes. */
 export const computeSettings = {
   device: z
-    .enum(['auto', 'cpu', 'webgpu', 'cuda', 'tensorflow'])
+    .enum(['auto', ...deviceNames])
     .default('auto')
     .describe('what computes; auto takes the best that works here'),
   threads: z.int().nonnegative().default(0).describe('threads of the CPU device; 0: one a core'),

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { UsageError, UserError } from '../common/errors.ts';
 import { type Database, quoted } from './database.ts';
-import type { ExportFormat } from './export.ts';
+import type { ExportFormat } from './export-formats.ts';
 import { isSplit, openInteractions, split } from './prepare.ts';
 import type { Reading } from './readers/layout.ts';
 import { itemShape } from './readers/source.ts';

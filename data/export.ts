@@ -5,27 +5,14 @@ import { UsageError } from '../common/errors.ts';
 import { replaceAtomically } from '../common/files.ts';
 import type { Progress } from '../common/progress.ts';
 import { Database } from './database.ts';
+import type { ExportFormat } from './export-formats.ts';
 import { writeInteractions } from './export-interactions.ts';
 import { writeSplitRows } from './export-split.ts';
-
 import { loadDataset } from './index.ts';
 import { layoutOf } from './layouts.ts';
-
 import type { DataSettings } from './settings.ts';
 import type { DatasetSource } from './sources.ts';
 import { BadRows } from './table.ts';
-
-/** The layouts that can be written, each of which `--dataset FOLDER` reads again. */
-export const exportFormats = {
-  recbole: "RecBole's atomic files: X.inter with user, item, rating and timestamp, X.item",
-  'recbole-split':
-    'RecBole benchmark files: X.train.inter, X.valid.inter and X.test.inter with histories, X.data_maps',
-  parquet: 'Parquet: X.parquet with interactions, meta_X.parquet with items',
-  csv: "Amazon Reviews 2023's rating_only: X.csv, meta_X.jsonl",
-  'csv-histories':
-    "Amazon Reviews 2023's benchmark with histories: X.train.csv, X.valid.csv, X.test.csv, meta_X.jsonl",
-} as const;
-export type ExportFormat = keyof typeof exportFormats;
 
 /** What was written. */
 export interface Exported {

@@ -7,8 +7,8 @@ import type { Finding } from './finding.ts';
 /** Every device: whether it works, trains as 'cpu' does, and how fast its products are. */
 export async function examineDevices(progress: Progress): Promise<Finding[]> {
   const findings: Finding[] = [];
-  progress.begin('trying out', 'devices', deviceNames().length);
-  for (const [i, name] of deviceNames().entries()) {
+  progress.begin('trying out', 'devices', deviceNames.length);
+  for (const [i, name] of deviceNames.entries()) {
     findings.push(await examine(name));
     progress.advance(i + 1);
   }

@@ -2,10 +2,11 @@ import { unknownName } from '../../common/errors.ts';
 import type { Device, DeviceKind, DeviceOptions, Probe } from './contract.ts';
 import { cpuDevice } from './cpu.ts';
 import { openCuda, probeCuda } from './cuda.ts';
+import { type DeviceName, deviceNames } from './names.ts';
 import { probeTensorflow, tensorflowDevice } from './tensorflow/index.ts';
 import { openWebgpu, probeWebgpu } from './webgpu/index.ts';
 
-const DEVICES: Record<string, DeviceKind> = {
+const DEVICES: Record<DeviceName, DeviceKind> = {
   cpu: {
     open: cpuDevice,
     probe: async () => ({ works: true, why: "onnxruntime's kernels for the processor" }),
@@ -14,8 +15,6 @@ const DEVICES: Record<string, DeviceKind> = {
   cuda: { open: openCuda, probe: probeCuda },
   tensorflow: { open: tensorflowDevice, probe: probeTensorflow },
 };
-
-export const deviceNames = (): string[] => Object.keys(DEVICES);
 
 /** Whether a device works here. */
 export const probeDevice = (name: string): Promise<Probe> => kindNamed(name).probe();
@@ -30,7 +29,7 @@ export async function openDevice(
 }
 
 function kindNamed(name: string): DeviceKind {
-  const kind = DEVICES[name];
-  if (!kind) throw unknownName('device', name, ['auto', ...deviceNames()], '--device');
-  return kind;
+  const known = deviceNames.find((device) => device === name);
+  if (!known) throw unknownName('device', name, ['auto', ...deviceNames], '--device');
+  return DEVICES[known];
 }

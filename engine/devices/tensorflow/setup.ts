@@ -17,14 +17,13 @@ import {
   setupFile,
   setupFolder,
 } from './binding.ts';
-
-const flavours = { cpu: 'tensorflow-cpu', gpu: 'tensorflow[and-cuda]' } as const;
+import { type Flavour, flavours } from './flavours.ts';
 
 export interface SetupOptions {
   /** A Python that has TensorFlow, or that makes the environment to install it in. */
   python?: string;
   /** Install TensorFlow with pip, into an environment in the cache folder. */
-  install?: keyof typeof flavours;
+  install?: Flavour;
   /** Told what is being done. */
   note(text: string): void;
   /** Throws where the user asked to stop. */
@@ -33,7 +32,7 @@ export interface SetupOptions {
 
 const LIBRARIES = ['libtensorflow_cc.so.2', 'libtensorflow_framework.so.2'];
 /** An environment for each flavour: pip cannot have both in one. */
-const ownEnvironment = (flavour: string) => join(setupFolder(), `venv-${flavour}`);
+const ownEnvironment = (flavour: Flavour) => join(setupFolder(), `venv-${flavour}`);
 const pythonOf = (environment: string) => join(environment, 'bin', 'python');
 
 /**
@@ -70,14 +69,14 @@ export const removeBinding = (): Promise<void> => rm(setupFile(), { force: true 
 
 function choosePython({ python }: SetupOptions): string {
   if (python !== undefined) return python;
-  const own = ['gpu', 'cpu'].map((flavour) => pythonOf(ownEnvironment(flavour)));
+  const own = (['gpu', 'cpu'] as const).map((flavour) => pythonOf(ownEnvironment(flavour)));
   return own.find(existsSync) ?? 'python3';
 }
 
 /** Makes an environment in the cache folder and installs TensorFlow into it with pip, as pip is configured. @returns its Python */
 async function installTensorflow(
   { python = 'python3', note, check }: SetupOptions,
-  flavour: keyof typeof flavours,
+  flavour: Flavour,
 ): Promise<string> {
   const environment = ownEnvironment(flavour);
   const own = pythonOf(environment);
