@@ -19,6 +19,7 @@ import type { StepOptions } from '../../encoders/pretraining/step.ts';
 import { ENCODER_FOLDER, readRobertaConfig, readRobertaWeights } from '../../encoders/roberta-files.ts';
 import { longestText, type RobertaConfig } from '../../encoders/roberta-model.ts';
 import { loadTokenizer, makeTokenizer } from '../../encoders/tokenizer.ts';
+import type { Device } from '../../engine/index.ts';
 import type { Metrics } from '../../evaluation/metrics.ts';
 import { download } from '../../hub/index.ts';
 import { loadCheckpoint, saveCheckpoint } from '../checkpoint.ts';
@@ -59,6 +60,7 @@ export async function runPretraining(
   const { settings, yaml } = resolvePretraining(options);
   const given = RunFolder.given(options.folder);
   await ensureWritableFolder(given?.path ?? options.runs);
+  const device = await chooseDevice(settings.device, computingOf(settings), progress);
   const hash = await hashFile(settings.pairs);
   if (settings.init !== 'scratch')
     await download(
@@ -76,14 +78,11 @@ export async function runPretraining(
   await folder.begin(
     yaml,
     { pairs: { file: settings.pairs, sha256: hash, ...read.report } },
-    environmentOf({
-      ...computingOf(settings),
-      device: (await chooseDevice(settings.device, {}, progress)).name,
-    }),
+    environmentOf({ ...computingOf(settings), device: device.name }),
   );
   await beginEncoderFolder(folder.file(ENCODER_FOLDER), start.config, source);
   progress.run(folder.shown);
-  return pretrain(settings, start, read, folder, { started, resumed: false, progress });
+  return pretrain(settings, start, read, folder, { started, resumed: false, device, progress });
 }
 
 /** Takes up an interrupted pretraining at its last checkpoint; the outcome is that of a run without interruption. */
@@ -112,6 +111,7 @@ export async function resumePretraining(
     throw new UserError(
       `${settings.pairs} has changed since this run began, so it cannot go on; begin a new run`,
     );
+  const device = await chooseDevice(settings.device, computingOf(settings), progress);
   const encoder = folder.file(ENCODER_FOLDER);
   const tokenizer = await loadTokenizer(encoder);
   const start =
@@ -119,7 +119,12 @@ export async function resumePretraining(
       ? startFromScratch(await readRobertaConfig(encoder), tokenizer, headsOf(settings), settings.seed)
       : await startFromCheckpoint(await locateStart(settings.init), headsOf(settings), settings.seed);
   const read = await readCorpus(settings.pairs, tokenizer, maxTokens(settings, start.config), progress);
-  return pretrain(settings, { ...start, tokenizer }, read, folder, { started, resumed: true, progress });
+  return pretrain(settings, { ...start, tokenizer }, read, folder, {
+    started,
+    resumed: true,
+    device,
+    progress,
+  });
 }
 
 const computingOf = ({ threads, spinning }: PretrainingSettings) => ({
@@ -167,6 +172,7 @@ function maxTokens({ train, init }: PretrainingSettings, config: RobertaConfig):
 interface Session {
   started: number;
   resumed: boolean;
+  device: Device;
   progress: Progress;
 }
 
@@ -175,11 +181,10 @@ async function pretrain(
   { config, tokenizer, parameters }: Start,
   { corpus, report }: { corpus: Corpus; report: CorpusReport },
   folder: RunFolder,
-  { started, resumed, progress }: Session,
+  { started, resumed, device, progress }: Session,
 ): Promise<PretrainingResult> {
   const { train, objective } = settings;
   const encoder = folder.file(ENCODER_FOLDER);
-  const device = await chooseDevice(settings.device, computingOf(settings), progress);
   const bytes = train.memoryMb * 2 ** 20;
   const options: StepOptions = {
     parameters,

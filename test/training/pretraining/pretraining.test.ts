@@ -14,6 +14,7 @@ import {
 } from '../../../training/pretraining/index.ts';
 import { recipeNames, resolvePretraining } from '../../../training/pretraining/options.ts';
 import { start } from '../../cli/rec.ts';
+import { pythonWithTensorflow, withBinding } from '../../tensorflow.ts';
 
 interface Context {
   folder: string;
@@ -239,6 +240,18 @@ test('changed pairs, a batch too large, texts longer than the positions, no spli
     await failure(async () => resolvePretraining({ recipe: 'blair-bse', runs, set: [] })),
     /unknown recipe 'blair-bse'.*did you mean 'blair-base'/,
   );
+});
+
+test('TensorFlow computes on as many threads as were asked for', async ({ folder, pairs }) => {
+  const python = pythonWithTensorflow();
+  if (!python) return;
+  // What its first load in a process finds there is what counts.
+  delete process.env.TF_NUM_INTRAOP_THREADS;
+  const { epochs } = await withBinding(python, () =>
+    run(pairs, join(folder, 'tensorflow'), 'device=tensorflow', 'train.epochs=1'),
+  );
+  assert.is(epochs.run, 1);
+  assert.is(process.env.TF_NUM_INTRAOP_THREADS, '1');
 });
 
 test('every recipe is a valid configuration', () => {
