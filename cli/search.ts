@@ -65,17 +65,21 @@ async function converse(options: SearchOptions, json: boolean, quiet: boolean): 
   const renderer = new ProgressRenderer(process.stderr, quiet);
   const asking = await openAsking(options, new Progress((event) => renderer.handle(event)));
   const lines = createInterface({ input: process.stdin, output: process.stderr, prompt: 'search> ' });
-  lines.prompt();
-  for await (const line of lines) {
-    if (line.trim()) {
-      const { dataset, method, items } = asking;
-      const answers = { dataset, method, items, answers: await asking.ask([line]) };
-      renderer.close();
-      printResult(answers, json, () => answersAsText(answers));
-    }
+  try {
     lines.prompt();
+    for await (const line of lines) {
+      if (line.trim()) {
+        const { dataset, method, items } = asking;
+        const answers = { dataset, method, items, answers: await asking.ask([line]) };
+        renderer.close();
+        printResult(answers, json, () => answersAsText(answers));
+      }
+      lines.prompt();
+    }
+  } finally {
+    lines.close();
+    await asking.close();
   }
-  await asking.close();
 }
 
 const searchOf = ({ method, k, ...rest }: SearchOptions): SearchOptions => ({

@@ -45,18 +45,21 @@ export async function exportRoberta(
   if (existsSync(folder)) throw new UsageError(`${folder}: is there already; name a new folder.`);
   const parameters = await readRobertaWeights(found.weights, found.model);
   let agreement = 0;
-  await replaceAtomically(folder, async (temporary) => {
-    await mkdir(temporary, { recursive: true });
-    progress.note(`writing ${folder}`);
-    await writeHuggingFace(temporary, found, parameters);
-    await writeSentenceTransformers(temporary, found);
-    const graph = robertaGraph(parameters, found.model, { ...found.options, padded: true });
-    await writeFile(join(temporary, 'model.onnx'), encodeOnnx(graph, { longInputs: true }));
-    progress.note('reading it back');
-    await checkWeights(join(temporary, 'model.safetensors'), found.model, parameters);
-    agreement = await checkOnnx(temporary, found, parameters);
-  });
-  parameters.dispose();
+  try {
+    await replaceAtomically(folder, async (temporary) => {
+      await mkdir(temporary, { recursive: true });
+      progress.note(`writing ${folder}`);
+      await writeHuggingFace(temporary, found, parameters);
+      await writeSentenceTransformers(temporary, found);
+      const graph = robertaGraph(parameters, found.model, { ...found.options, padded: true });
+      await writeFile(join(temporary, 'model.onnx'), encodeOnnx(graph, { longInputs: true }));
+      progress.note('reading it back');
+      await checkWeights(join(temporary, 'model.safetensors'), found.model, parameters);
+      agreement = await checkOnnx(temporary, found, parameters);
+    });
+  } finally {
+    parameters.dispose();
+  }
   const names = (await readdir(folder, { recursive: true })).sort();
   const sizes = await Promise.all(
     names.map(async (file) => ({ file, status: await stat(join(folder, file)) })),
@@ -134,10 +137,13 @@ const writeJson = (folder: string, name: string, value: unknown) =>
 async function checkWeights(path: string, model: RobertaConfig, expected: Parameters): Promise<void> {
   const written = await readRobertaWeights(path, model);
   const bytes = (values: Float32Array) => Buffer.from(values.buffer, values.byteOffset, values.byteLength);
-  for (const { name, values } of expected.all())
-    if (!bytes(values).equals(bytes(written.get(name).values)))
-      throw new UserError(`${path}: tensor '${name}' was not written as it is`);
-  written.dispose();
+  try {
+    for (const { name, values } of expected.all())
+      if (!bytes(values).equals(bytes(written.get(name).values)))
+        throw new UserError(`${path}: tensor '${name}' was not written as it is`);
+  } finally {
+    written.dispose();
+  }
 }
 
 /** Least cosine between the vectors of the samples, by the file in one padded batch and by the weights in single batches. */
@@ -157,11 +163,14 @@ async function checkOnnx(folder: string, found: FoundRoberta, weights: Parameter
   const exact = { ...options, quantisation: undefined };
   const batches = await RobertaBatches.load(weights, model, exact, cpuDevice());
   let least = 1;
-  for (const [row, ids] of texts.entries()) {
-    const vector = await batches.encode([ids]);
-    least = Math.min(least, cosine(vector, embedding.subarray(row * model.hiddenSize)));
+  try {
+    for (const [row, ids] of texts.entries()) {
+      const vector = await batches.encode([ids]);
+      least = Math.min(least, cosine(vector, embedding.subarray(row * model.hiddenSize)));
+    }
+  } finally {
+    await batches.close();
   }
-  await batches.close();
   const enough = options.quantisation ? 0.99 : 0.99999;
   if (!(least >= enough))
     throw new UserError(`model.onnx gives other vectors than the weights: a cosine of ${least.toFixed(5)}`);

@@ -113,7 +113,12 @@ export async function runOnnx(
     name,
     new Tensor('int64', data, shape),
   ]);
-  const outputs = await session.run(Object.fromEntries(inputs));
-  await session.release();
-  return Object.fromEntries(Object.entries(outputs).map(([name, { data }]) => [name, data as Float32Array]));
+  try {
+    const outputs = await session.run(Object.fromEntries(inputs));
+    return Object.fromEntries(
+      Object.entries(outputs).map(([name, { data }]) => [name, data as Float32Array]),
+    );
+  } finally {
+    await session.release();
+  }
 }

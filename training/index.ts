@@ -43,15 +43,16 @@ export async function runExperiment(options: RunOptions, progress: Progress): Pr
   const run = await resolveExperiment(options, progress);
   const given = RunFolder.given(options.folder);
   await ensureWritableFolder(given?.path ?? options.runs);
-  const experiment = await openExperiment(run, progress);
-  if (options.inputsAsIn !== undefined)
-    await refuseChanges(RunFolder.open(options.inputsAsIn), experiment, 'so it cannot be repeated');
-  const words = [experiment.dataset.name, run.model.entry.name, ...(run.encoder ? [run.encoder.name] : [])];
-  const folder = given ?? (await RunFolder.make(options.runs, words, hashJson(run.config)));
-  const environment = environmentOf({ ...run, device: deviceOf(experiment) });
-  await folder.begin(run.yaml, inputsOf(experiment), environment, run.plugins);
-  progress.run(folder.shown);
-  return carryOut(experiment, folder, { ...options, started, resumed: false });
+  return usingExperiment(await openExperiment(run, progress), async (experiment) => {
+    if (options.inputsAsIn !== undefined)
+      await refuseChanges(RunFolder.open(options.inputsAsIn), experiment, 'so it cannot be repeated');
+    const words = [experiment.dataset.name, run.model.entry.name, ...(run.encoder ? [run.encoder.name] : [])];
+    const folder = given ?? (await RunFolder.make(options.runs, words, hashJson(run.config)));
+    const environment = environmentOf({ ...run, device: deviceOf(experiment) });
+    await folder.begin(run.yaml, inputsOf(experiment), environment, run.plugins);
+    progress.run(folder.shown);
+    return carryOut(experiment, folder, { ...options, started, resumed: false });
+  });
 }
 
 /**
@@ -79,9 +80,11 @@ export async function resumeExperiment(
     progress,
   );
   await folder.claim();
-  const experiment = await openExperiment(run, progress, { start: !existsSync(folder.last) });
-  await refuseChanges(folder, experiment, 'so it cannot go on; begin a new run');
-  return carryOut(experiment, folder, { ...options, started, resumed: true });
+  const opened = await openExperiment(run, progress, { start: !existsSync(folder.last) });
+  return usingExperiment(opened, async (experiment) => {
+    await refuseChanges(folder, experiment, 'so it cannot go on; begin a new run');
+    return carryOut(experiment, folder, { ...options, started, resumed: true });
+  });
 }
 
 /** Evaluates a run's best checkpoint anew, or a baseline counted anew; `set` may change evaluation settings, e.g. eval.topk. */
@@ -96,16 +99,25 @@ export async function evaluateRun(
   const trained = run.model.entry.kind === 'trained';
   if (trained && !existsSync(folder.best))
     throw new UserError(`${folder.shown}: no best.safetensors in it; the run has not finished an epoch`);
-  const experiment = await openExperiment(run, progress, { start: false });
-  const changed = await changedInput(folder, experiment);
-  if (changed) progress.warning(`${changed} is not as it was when the model was trained`);
-  try {
+  return usingExperiment(await openExperiment(run, progress, { start: false }), async (experiment) => {
+    const changed = await changedInput(folder, experiment);
+    if (changed) progress.warning(`${changed} is not as it was when the model was trained`);
     if (experiment.kind === 'trained') await loadParameters(folder.best, experiment.parameters);
     const before = existsSync(folder.file('result.json')) ? await folder.readResult<RunResult>() : undefined;
     const course = before
       ? { epochs: before.epochs, trainSecondsPerEpoch: before.timing.trainSecondsPerEpoch }
       : withoutEpochs(trained ? 'not trained to the end' : COUNTED);
     return (await runResult(experiment, course, started, folder.shown)).result;
+  });
+}
+
+/** Works with an experiment, and closes it however that ends. */
+async function usingExperiment<T>(
+  experiment: Experiment,
+  work: (experiment: Experiment) => Promise<T>,
+): Promise<T> {
+  try {
+    return await work(experiment);
   } finally {
     await closeExperiment(experiment);
   }
@@ -118,9 +130,8 @@ function inputsOf({ dataset, vectors }: Experiment) {
 
 async function refuseChanges(folder: RunFolder, experiment: Experiment, consequence: string): Promise<void> {
   const changed = await changedInput(folder, experiment);
-  if (!changed) return;
-  await closeExperiment(experiment);
-  throw new UserError(`${folder.shown}: ${changed} has changed since this run began, ${consequence}`);
+  if (changed)
+    throw new UserError(`${folder.shown}: ${changed} has changed since this run began, ${consequence}`);
 }
 
 /** What is no longer as it was when the run was made: its dataset or its text vectors; undefined where nothing is. */
@@ -246,6 +257,5 @@ async function train(
     throw error;
   } finally {
     await trainer.close();
-    await closeExperiment(experiment);
   }
 }

@@ -92,23 +92,30 @@ export class Dense {
     const device = await chooseDevice(options.device, { threads, spinning }, progress);
     const context = { seed, threads, progress, device };
     const forQueries = await openForQueries(job, context);
-    const { fingerprint } = forQueries;
-    const identity: VectorIdentity = { task: task.manifest.hash, encoder: encoder.name, fingerprint };
-    const folder = dense.index ?? cacheFolder('search', `vectors-${hashJson(identity).slice(0, 16)}`);
-    const embed = () =>
-      writeVectors(folder, identity, ids.length, async (begin) => {
-        await embedRows(job, context, begin);
-      });
-    const vectors = await openOrMake(folder, identity, embed, dense.index !== undefined, progress);
-    const exact = openScanner(vectors, threads);
-    if (dense.search === 'usearch') {
-      const approximate = await openApproximate(folder, vectors, exact, threads, progress);
-      return new Dense(task, forQueries, vectors, approximate, dense, undefined);
+    const opened: { close(): Promise<void> }[] = [forQueries];
+    try {
+      const { fingerprint } = forQueries;
+      const identity: VectorIdentity = { task: task.manifest.hash, encoder: encoder.name, fingerprint };
+      const folder = dense.index ?? cacheFolder('search', `vectors-${hashJson(identity).slice(0, 16)}`);
+      const embed = () =>
+        writeVectors(folder, identity, ids.length, async (begin) => {
+          await embedRows(job, context, begin);
+        });
+      const vectors = await openOrMake(folder, identity, embed, dense.index !== undefined, progress);
+      const exact = openScanner(vectors, threads);
+      opened.push(exact);
+      if (dense.search === 'usearch') {
+        const approximate = await openApproximate(folder, vectors, exact, threads, progress);
+        return new Dense(task, forQueries, vectors, approximate, dense, undefined);
+      }
+      if (dense.storage === 'f32') return new Dense(task, forQueries, vectors, exact, dense, undefined);
+      const { compact, error } = await openCompact(folder, vectors, dense.storage, progress);
+      const ranking = { rerank: dense.rerank, error };
+      return new Dense(task, forQueries, vectors, openScanner(compact, threads), dense, ranking);
+    } catch (error) {
+      for (const one of opened) await one.close();
+      throw error;
     }
-    if (dense.storage === 'f32') return new Dense(task, forQueries, vectors, exact, dense, undefined);
-    const { compact, error } = await openCompact(folder, vectors, dense.storage, progress);
-    const ranking = { rerank: dense.rerank, error };
-    return new Dense(task, forQueries, vectors, openScanner(compact, threads), dense, ranking);
   }
 
   /** What a result should tell of how exact it is. */

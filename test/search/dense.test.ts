@@ -4,6 +4,7 @@ import {
   mkdirSync,
   readdirSync,
   readFileSync,
+  readlinkSync,
   rmSync,
   truncateSync,
   writeFileSync,
@@ -178,7 +179,7 @@ test('vectors of another encoder or pool are refused, and left alone', async ({ 
   assert.ok(existsSync(join(taken, 'letter.txt')));
 });
 
-test('compact vectors that find no room are a failure, and nothing of them stays', async ({
+test('compact vectors that find no room are a failure; nothing of them stays, nothing stays open', async ({
   folder,
   task,
 }) => {
@@ -191,13 +192,41 @@ test('compact vectors that find no room are a failure, and nothing of them stays
   } catch {
     return console.log('skipped: limits of file sizes need the command prlimit');
   }
-  await open(task, 'lsa', { dims: 8 }, { index, storage: 'f16' })
+  let opened = 0;
+  const lsa = encoders.get('lsa');
+  const entry: typeof lsa = {
+    ...lsa,
+    async open(config, context) {
+      const encoder = await lsa.open(config, context);
+      opened++;
+      return {
+        ...encoder,
+        async close() {
+          opened--;
+          await encoder.close();
+        },
+      };
+    },
+  };
+  await open(task, 'lsa', { dims: 8 }, { index, storage: 'f16' }, entry)
     .then(
       () => assert.unreachable('it did not fail'),
       (error) => assert.is(error.code, 'EFBIG'),
     )
     .finally(() => limit('unlimited'));
   assert.equal(readdirSync(index).sort(), ['index.json', 'vectors.f32']);
+  assert.is(opened, 0);
+  const files = readdirSync('/proc/self/fd').map((fd) => {
+    try {
+      return readlinkSync(`/proc/self/fd/${fd}`);
+    } catch {
+      return '';
+    }
+  });
+  assert.equal(
+    files.filter((path) => path.startsWith(index)),
+    [],
+  );
 });
 
 test('vectors that are no numbers, and matrices of the wrong size', async ({

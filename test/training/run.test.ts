@@ -1,4 +1,4 @@
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { suite } from 'uvu';
@@ -6,6 +6,7 @@ import * as assert from 'uvu/assert';
 import { UsageError, UserError } from '../../common/errors.ts';
 import { Progress, type ProgressEvent } from '../../common/progress.ts';
 import { readSafetensors } from '../../common/safetensors.ts';
+import { tf } from '../../engine/index.ts';
 import { models } from '../../models/index.ts';
 import { evaluateRun, type RunResult, resumeExperiment, runExperiment } from '../../training/index.ts';
 import { readRanks } from '../../training/ranks.ts';
@@ -139,6 +140,18 @@ for (const { name } of models.baselines()) {
     }
   });
 }
+
+test('a run that cannot be evaluated or gone on with is closed', async (context) => {
+  const result = await run(context, 'sasrec', ['train.epochs=1']);
+  writeFileSync(join(result.run, 'dataset.json'), '{"hash":');
+  const variables = () => Object.keys(tf.engine().state.registeredVariables).length;
+  const before = variables();
+  const evaluated = await failure(evaluateRun({ folder: result.run, set: [] }, new Progress()));
+  assert.match(evaluated.message, 'dataset.json: not valid JSON');
+  rmSync(join(result.run, 'result.json'));
+  await failure(resumeExperiment({ resume: result.run, set: [], runs: '' }, new Progress()));
+  assert.is(variables(), before);
+});
 
 test('pre-trained, then fine-tuned from it: what fits is taken, the rest named, the frozen part stays', async (context) => {
   const base = [...text, ...quiet, 'train.epochs=6'];
