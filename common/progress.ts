@@ -62,4 +62,22 @@ export class Progress {
   check(): void {
     if (this.#cancelled()) throw new Cancelled();
   }
+
+  /**
+   * Checks for work that only waits: a request, a statement, another process. `stop` is told what `check`, or `look`,
+   * throws; again and again, since what it stops may not have begun. Keeps no process alive.
+   * @returns ends the watch
+   */
+  watch(stop: (reason: unknown) => void, look?: () => void): () => void {
+    const timer = setInterval(() => {
+      try {
+        this.check();
+        look?.();
+      } catch (reason) {
+        stop(reason);
+      }
+    }, 100);
+    timer.unref();
+    return () => clearInterval(timer);
+  }
 }

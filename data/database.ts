@@ -17,8 +17,6 @@ export interface DatabaseOptions {
   progress: Progress;
 }
 
-/** Milliseconds between looks at whether the user wants to stop. */
-const CHECK_INTERVAL = 100;
 /** Rows that are handed to DuckDB at a time: the size of its vectors. */
 const CHUNK_ROWS = 2048;
 
@@ -125,22 +123,20 @@ export class Database implements SqlEngine {
   async #guarded<T>(work: () => Promise<T>, tick?: (done: number) => void): Promise<T> {
     const { progress } = this.#options;
     let stopped: unknown;
-    const timer = setInterval(() => {
-      try {
-        progress.check();
-        tick?.(Math.max(0, this.#connection.progress.percentage) / 100);
-      } catch (error) {
-        stopped = error;
+    const unwatch = progress.watch(
+      (reason) => {
+        stopped = reason;
         this.#connection.interrupt();
-      }
-    }, CHECK_INTERVAL);
+      },
+      () => tick?.(Math.max(0, this.#connection.progress.percentage) / 100),
+    );
     try {
       progress.check();
       return await work();
     } catch (error) {
       throw stopped ?? this.#explain(error);
     } finally {
-      clearInterval(timer);
+      unwatch();
     }
   }
 

@@ -82,20 +82,19 @@ export class Requests {
 class Watch {
   readonly #controller = new AbortController();
   readonly #endpoint: string;
-  readonly #timer: NodeJS.Timeout;
+  /** Ends the watch. */
+  readonly close: () => void;
   #heard = performance.now();
 
   constructor({ endpoint, timeout }: HubAccess, progress: Progress) {
     this.#endpoint = endpoint;
-    this.#timer = setInterval(() => {
-      try {
-        progress.check();
+    this.close = progress.watch(
+      (reason) => this.#controller.abort(reason),
+      () => {
         if (performance.now() - this.#heard > 1000 * timeout)
           throw new HubUnreachable(`${endpoint} has been silent for ${timeout} s`);
-      } catch (reason) {
-        this.#controller.abort(reason);
-      }
-    }, 100).unref();
+      },
+    );
   }
 
   get signal(): AbortSignal {
@@ -117,10 +116,6 @@ class Watch {
     } finally {
       this.close();
     }
-  }
-
-  close(): void {
-    clearInterval(this.#timer);
   }
 }
 

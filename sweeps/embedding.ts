@@ -42,13 +42,7 @@ export async function embedOnQueue(
   const client = new QueueClient(queue, (text) => progress.warning(text));
   const stop = new AbortController();
   setMaxListeners(0, stop.signal);
-  const watch = setInterval(() => {
-    try {
-      progress.check();
-    } catch {
-      stop.abort();
-    }
-  }, 200);
+  const unwatch = progress.watch(() => stop.abort());
   const groups = Array.from({ length: Math.ceil(missing.length / group) }, (_, i) =>
     missing.slice(i * group, (i + 1) * group),
   );
@@ -71,7 +65,7 @@ export async function embedOnQueue(
       throw error;
     });
   } finally {
-    clearInterval(watch);
+    unwatch();
     client.close();
   }
   progress.end();

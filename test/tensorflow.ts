@@ -1,6 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { Progress } from '../common/progress.ts';
 import { type Device, makeBinding, openDevice } from '../engine/index.ts';
 
 /** Where the binding for tests stays: compiling it takes ten seconds. */
@@ -21,7 +22,7 @@ export async function withBinding<T>(python: string, run: () => T | Promise<T>):
   const before = process.env.REC_CACHE;
   process.env.REC_CACHE = bindingCache;
   try {
-    if (!isMade(python)) await makeBinding({ python, note: () => {}, check: () => {} });
+    if (!isMade(python)) await makeBinding({ python }, new Progress());
     return await run();
   } finally {
     if (before === undefined) delete process.env.REC_CACHE;

@@ -13,15 +13,8 @@ export interface DeviceSetup extends Setup {
 }
 
 /** Sets TensorFlow up, and keeps it where a training step comes out as on the cpu device. */
-export async function setUpTensorflow(
-  options: Pick<SetupOptions, 'python' | 'install'>,
-  progress: Progress,
-): Promise<DeviceSetup> {
-  const setup = await makeBinding({
-    ...options,
-    note: (text) => progress.note(text),
-    check: () => progress.check(),
-  });
+export async function setUpTensorflow(options: SetupOptions, progress: Progress): Promise<DeviceSetup> {
+  const setup = await makeBinding(options, progress);
   progress.note('checking it: training steps of SASRec, beside the cpu device');
   try {
     const { check, why, card } = await examineDeviceApart('tensorflow');

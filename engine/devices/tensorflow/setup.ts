@@ -8,6 +8,7 @@ import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import { UserError } from '../../../common/errors.ts';
 import { ensureWritableFolder, hashJson, writeFileAtomic } from '../../../common/files.ts';
+import { Progress } from '../../../common/progress.ts';
 import {
   bindingFile,
   packageFolder,
@@ -24,10 +25,6 @@ export interface SetupOptions {
   python?: string;
   /** Install TensorFlow with pip, into an environment in the cache folder. */
   install?: Flavour;
-  /** Told what is being done. */
-  note(text: string): void;
-  /** Throws where the user asked to stop. */
-  check(): void;
 }
 
 const LIBRARIES = ['libtensorflow_cc.so.2', 'libtensorflow_framework.so.2'];
@@ -39,21 +36,21 @@ const pythonOf = (environment: string) => join(environment, 'bin', 'python');
  * Compiles tfjs-node's binding against the library in TensorFlow's Python wheel, into the cache folder.
  * @throws UserError with the command that mends it, where Python, TensorFlow, a compiler or headers are missing
  */
-export async function makeBinding(options: SetupOptions): Promise<Setup> {
+export async function makeBinding(options: SetupOptions, progress: Progress): Promise<Setup> {
   if (process.platform !== 'linux')
     throw new UserError(`${SETUP} works on Linux only; this is ${process.platform}`);
-  const { install, note } = options;
-  const python = install ? await installTensorflow(options, install) : choosePython(options);
-  const { version, folder } = await findTensorflow(python, options);
-  note(`TensorFlow ${version} in ${folder}`);
+  const { install } = options;
+  const python = install ? await installTensorflow(options, install, progress) : choosePython(options);
+  const { version, folder } = await findTensorflow(python, progress);
+  progress.note(`TensorFlow ${version} in ${folder}`);
   const compiler = await findCompiler();
-  note(`compiling tfjs-node's binding with ${compiler}`);
+  progress.note(`compiling tfjs-node's binding with ${compiler}`);
   await ensureWritableFolder(setupFolder());
   // A folder for each TensorFlow, so that another process may go on with what it has.
   const binding = join(setupFolder(), `binding-${hashJson({ version, folder }).slice(0, 8)}`);
   const temporary = await mkdtemp(join(setupFolder(), 'build-'));
   try {
-    await compile(compiler, folder, temporary, options);
+    await compile(compiler, folder, temporary, progress);
     await mkdir(binding, { recursive: true });
     for (const name of [bindingFile, quietFile]) await rename(join(temporary, name), join(binding, name));
   } finally {
@@ -75,26 +72,27 @@ function choosePython({ python }: SetupOptions): string {
 
 /** Makes an environment in the cache folder and installs TensorFlow into it with pip, as pip is configured. @returns its Python */
 async function installTensorflow(
-  { python = 'python3', note, check }: SetupOptions,
+  { python = 'python3' }: SetupOptions,
   flavour: Flavour,
+  progress: Progress,
 ): Promise<string> {
   const environment = ownEnvironment(flavour);
   const own = pythonOf(environment);
   const packageName = flavours[flavour];
   // pip comes last.
   if (!existsSync(join(dirname(own), 'pip'))) {
-    note(`making a Python environment in ${environment}`);
+    progress.note(`making a Python environment in ${environment}`);
     await ensureWritableFolder(setupFolder());
-    const made = await run(python, ['-m', 'venv', environment], check);
+    const made = await run(python, ['-m', 'venv', environment], progress);
     if (made.code !== 0)
       throw new UserError(
         `${python} -m venv failed (${lastLine(made)}); install what it needs, e.g. apt-get install python3-venv, or name ` +
           `another Python: ${SETUP} --install --python PATH`,
       );
   }
-  note(`pip install ${packageName}: some hundred megabytes, or gigabytes with CUDA`);
+  progress.note(`pip install ${packageName}: some hundred megabytes, or gigabytes with CUDA`);
   const pip = ['-m', 'pip', 'install', '--disable-pip-version-check', '--progress-bar', 'off', packageName];
-  const installed = await run(own, pip, check);
+  const installed = await run(own, pip, progress);
   if (installed.code !== 0)
     throw new UserError(
       `pip could not install ${packageName}: ${lastLine(installed)}; on a closed network say where wheels are with ` +
@@ -115,9 +113,9 @@ print(json.dumps({'folder': folder, 'version': next((versions[n] for n in names 
 
 async function findTensorflow(
   python: string,
-  { check }: SetupOptions,
+  progress: Progress,
 ): Promise<{ version: string; folder: string }> {
-  const asked = await run(python, ['-c', FIND], check);
+  const asked = await run(python, ['-c', FIND], progress);
   if (asked.code !== 0)
     throw new UserError(
       `${python} failed: ${lastLine(asked)}; name a Python that works: ${SETUP} --python PATH`,
@@ -146,12 +144,7 @@ async function findCompiler(): Promise<string> {
   );
 }
 
-async function compile(
-  compiler: string,
-  tensorflow: string,
-  to: string,
-  { check }: SetupOptions,
-): Promise<void> {
+async function compile(compiler: string, tensorflow: string, to: string, progress: Progress): Promise<void> {
   const sources = join(packageFolder(), 'binding');
   const common = ['-std=c++17', '-O2', '-fPIC', '-shared', '-DNAPI_VERSION=8', '-I', nodeHeaders()];
   const jobs = [
@@ -165,7 +158,7 @@ async function compile(
     ],
   ];
   for (const args of jobs) {
-    const { code, stderr } = await run(compiler, args, check);
+    const { code, stderr } = await run(compiler, args, progress);
     if (code === 0) continue;
     const first =
       stderr.split('\n').find((line) => /error|undefined reference/i.test(line)) ?? stderr.split('\n')[0];
@@ -194,14 +187,14 @@ interface Outcome {
 }
 
 /** Runs a program to its end, or until the user asks to stop. @throws UserError where it cannot be run */
-async function run(program: string, args: readonly string[], check?: () => void): Promise<Outcome> {
+async function run(program: string, args: readonly string[], progress = new Progress()): Promise<Outcome> {
   const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'] });
   const ended = once(child, 'close') as Promise<[code: number | null]>;
   const outputs = Promise.all([text(child.stdout), text(child.stderr)]);
-  const watch = setInterval(() => isStopped(check) && child.kill(), 200);
+  const unwatch = progress.watch(() => child.kill());
   try {
     const [code] = await ended;
-    check?.();
+    progress.check();
     const [stdout, stderr] = await outputs;
     return { code: code ?? 1, stdout, stderr };
   } catch (error) {
@@ -211,16 +204,7 @@ async function run(program: string, args: readonly string[], check?: () => void)
       `'${program}' cannot be run (${code}); install it, or name a Python that can: ${SETUP} --python PATH`,
     );
   } finally {
-    clearInterval(watch);
-  }
-}
-
-function isStopped(check?: () => void): boolean {
-  try {
-    check?.();
-    return false;
-  } catch {
-    return true;
+    unwatch();
   }
 }
 

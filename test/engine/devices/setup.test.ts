@@ -5,6 +5,7 @@ import { dirname, join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { Cancelled, UserError } from '../../../common/errors.ts';
+import { Progress } from '../../../common/progress.ts';
 import { makeBinding, type SetupOptions } from '../../../engine/index.ts';
 
 const test = suite<{ folder: string; env: NodeJS.ProcessEnv }>('setup tensorflow');
@@ -19,10 +20,8 @@ test.after.each(({ folder, env }) => {
   rmSync(folder, { recursive: true });
 });
 
-const options = (given: Partial<SetupOptions>): SetupOptions => ({ note() {}, check() {}, ...given });
-
-async function failure(given: Partial<SetupOptions>): Promise<string> {
-  const error = await makeBinding(options(given)).then(
+async function failure(given: SetupOptions): Promise<string> {
+  const error = await makeBinding(given, new Progress()).then(
     () => assert.unreachable('it did not fail'),
     (error: unknown) => error,
   );
@@ -146,10 +145,8 @@ test('a Python that cannot make an environment', async ({ folder }) => {
 
 test('an interruption ends what runs', async ({ folder }) => {
   const python = fakePython(folder, `echo started > ${join(folder, 'started')}; exec sleep 60`);
-  const check = () => {
-    if (existsSync(join(folder, 'started'))) throw new Cancelled();
-  };
-  const error = await makeBinding(options({ python, check })).catch((error: unknown) => error);
+  const progress = new Progress(undefined, () => existsSync(join(folder, 'started')));
+  const error = await makeBinding({ python }, progress).catch((error: unknown) => error);
   assert.instance(error, Cancelled);
 });
 
