@@ -1,8 +1,8 @@
-import { closeSync, fstatSync, ftruncateSync, mkdirSync, openSync, readFileSync, writeSync } from 'node:fs';
+import { closeSync, fstatSync, ftruncateSync, mkdirSync, openSync, readFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import protobuf from 'protobufjs/minimal.js';
 import { UserError } from '../common/errors.ts';
-import { explainFileError, writeFileAtomic } from '../common/files.ts';
+import { explainFileError, writeFileAtomic, writeFully } from '../common/files.ts';
 
 /** TensorBoard takes for an events file what has 'tfevents' in its name. */
 export const EVENTS_FILE = 'events.out.tfevents.rec';
@@ -59,7 +59,7 @@ export class EventsWriter {
     const data = Buffer.concat(this.#pending);
     this.#pending = [];
     try {
-      for (let written = 0; written < data.length; ) written += writeSync(this.#file, data, written);
+      writeFully(this.#file, data);
     } catch (error) {
       throw explainFileError(error, this.#path);
     }
