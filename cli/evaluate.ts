@@ -15,7 +15,7 @@ export const evaluate = command({
       .positional('folder', { type: 'string', demandOption: true, describe: 'a run folder' })
       .options({ set: configOptions.set, ...deviceOptions, ...outputOptions }),
   async handler({ folder, set, device, threads, json, quiet }) {
-    const result = await jobs('evaluateRun', { folder, set, device, threads }, quiet);
+    const result = await jobs('evaluateExperiment', { folder, set, device, threads }, quiet);
     printResult(result, json, () => resultAsText(result));
   },
 });

@@ -27,7 +27,7 @@ function courseAsText({ epochs, timing, peakRssMb }: RunResult): string {
   const training = epochs.run
     ? `${epochs.run} epochs, best ${epochs.best} (${epochs.stop}); ${timing.trainSecondsPerEpoch.toFixed(1)} s an epoch`
     : epochs.stop;
-  return `${training}, ${formatDuration(timing.totalSeconds)} in all, ${formatNumber(Math.round(peakRssMb))} MiB at most`;
+  return `${training}, ${formatDuration(timing.totalSeconds)} in all, ${formatNumber(peakRssMb)} MiB at most`;
 }
 
 /** With one right item a row, hit equals recall, MAP equals MRR, and precision is recall / k: --json has them all. */

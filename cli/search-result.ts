@@ -33,7 +33,7 @@ export function searchAsText(result: SearchResult): string {
       ],
     ),
     '',
-    `made ready in ${formatDuration(seconds.open)}, searched in ${formatDuration(seconds.search)}, ${formatNumber(Math.round(result.peakRssMb))} MiB at most`,
+    `made ready in ${formatDuration(seconds.open)}, searched in ${formatDuration(seconds.search)}, ${formatNumber(result.peakRssMb)} MiB at most`,
     `results, TREC run and qrels: ${result.run}`,
   ].join('\n');
 }

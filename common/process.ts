@@ -7,3 +7,6 @@ export function isAlive(pid: number): boolean {
     return (error as NodeJS.ErrnoException).code === 'EPERM';
   }
 }
+
+/** The most memory that this process has held, in MiB. */
+export const peakRssMb = (): number => Math.round(process.resourceUsage().maxRSS / 1024);

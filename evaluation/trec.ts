@@ -59,7 +59,7 @@ export function parseRun(text: string, path: string): Run {
  * Metrics of every query that was both judged and run, and their means, as trec_eval averages without '-c'.
  * @returns also the queries left out: those without judgments, those without a run
  */
-export function evaluateRun(
+export function evaluateTrecRun(
   run: Run,
   judgments: Judgments,
   topk: readonly number[],

@@ -8,6 +8,7 @@ import { leavesOf } from '../configs/values.ts';
 import { rankMetrics } from '../evaluation/metrics.ts';
 import { SWEEP_FILE, type Sweep } from '../sweeps/sweep.ts';
 import type { EpochRecord } from '../training/checkpoint.ts';
+import { readEpochs } from '../training/epochs.ts';
 import { RANKS_FILE, readRanks, type TestRanks } from '../training/ranks.ts';
 import type { RunResult } from '../training/result.ts';
 import { RunFolder } from '../training/run-folder.ts';
@@ -45,7 +46,7 @@ export async function readRuns(
     if (!existsSync(join(folder, 'result.json'))) leftOut.push({ folder, reason: state });
     else
       try {
-        runs.push(await readRun(folder));
+        runs.push(await readFinishedRun(folder));
       } catch (error) {
         if (!(error instanceof UserError)) throw error;
         leftOut.push({ folder, reason: messageOf(error) });
@@ -91,7 +92,7 @@ async function runFolders(folder: string, levels: number): Promise<Found[]> {
   return found;
 }
 
-async function readRun(folder: string): Promise<FinishedRun> {
+async function readFinishedRun(folder: string): Promise<FinishedRun> {
   const run = RunFolder.open(folder);
   const file = (name: string) => run.file(name);
   const result = await readJson<RunResult>(file('result.json'));
@@ -103,7 +104,7 @@ async function readRun(folder: string): Promise<FinishedRun> {
     result,
     settings: Object.fromEntries(leavesOf(readYamlLayer(file('config.yaml')).values)),
     rowsHash: hashRows(ranks, result.items),
-    epochs: await run.readEpochs(),
+    epochs: await readEpochs(run.path),
     ranks,
   };
 }

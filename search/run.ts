@@ -1,6 +1,7 @@
 import { mkdir } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import { explainFileError, hashJson, writeFileAtomic } from '../common/files.ts';
+import { peakRssMb } from '../common/process.ts';
 import type { Progress } from '../common/progress.ts';
 import type { SearchOptions } from './configuration.ts';
 import { type Evaluation, evaluate } from './evaluate.ts';
@@ -57,7 +58,7 @@ export async function runSearch(
       ...evaluate(task, ranked, topk),
       facts: searcher.facts(),
       seconds: { open: (opened - started) / 1000, search: (searched - opened) / 1000 },
-      peakRssMb: process.resourceUsage().maxRSS / 1024,
+      peakRssMb: peakRssMb(),
       run: relative(process.cwd(), folder) || folder,
     };
     await writeRun(join(folder, 'run.trec'), ranked, task.pool.ids, searcher.name.replace(/[^\w.-]+/g, '-'));

@@ -4,7 +4,7 @@ import { UserError } from '../common/errors.ts';
 import { hashJson } from '../common/files.ts';
 import { QueueClient } from '../queue/client.ts';
 import { Store } from '../queue/store.ts';
-import { hasReached, type RunState, readRun } from './run-state.ts';
+import { hasReached, type RunState, readRunState } from './run-state.ts';
 import type { Executor } from './sweep.ts';
 import type { TrialTask } from './trial.ts';
 
@@ -71,7 +71,7 @@ export function remoteExecutor(
       await store?.mirror(`${data.sweep}/${run}`, at, signal);
       for (
         const end = performance.now() + patience;
-        !hasReached(await readRun(at, metric), until);
+        !hasReached(await readRunState(at, metric), until);
         await sleep(500)
       )
         if (performance.now() > end)

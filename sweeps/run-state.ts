@@ -1,8 +1,7 @@
 import { existsSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { explainFileError, readJson } from '../common/files.ts';
-import type { EpochRecord } from '../training/checkpoint.ts';
+import { readJson } from '../common/files.ts';
+import { readEpochs } from '../training/epochs.ts';
 import type { RunResult } from '../training/index.ts';
 
 /** Where a run stands, as its folder tells. */
@@ -22,12 +21,12 @@ export interface RunState {
  * @param metric the validation metric that `best` is of
  * @param until leaves later epochs out of account
  */
-export async function readRun(
+export async function readRunState(
   folder: string,
   metric: string,
   until = Number.POSITIVE_INFINITY,
 ): Promise<RunState> {
-  const records = (await readRecords(folder)).filter(({ epoch }) => epoch <= until);
+  const records = (await readEpochs(folder)).filter(({ epoch }) => epoch <= until);
   const result = existsSync(join(folder, 'result.json'))
     ? await readJson<RunResult>(join(folder, 'result.json'))
     : undefined;
@@ -46,18 +45,4 @@ export async function readRun(
 /** True where a run is at its end, or has done `until` epochs. */
 export function hasReached({ epochs, result }: RunState, until?: number): boolean {
   return result !== undefined || (until !== undefined && epochs >= until);
-}
-
-/** The lines of metrics.jsonl; one that is only half written is not there yet. */
-async function readRecords(folder: string): Promise<EpochRecord[]> {
-  const path = join(folder, 'metrics.jsonl');
-  const text = await readFile(path, 'utf8').catch((error) => {
-    if (error.code === 'ENOENT') return '';
-    throw explainFileError(error, path);
-  });
-  return text
-    .slice(0, text.lastIndexOf('\n') + 1)
-    .split('\n')
-    .filter(Boolean)
-    .map((line) => JSON.parse(line) as EpochRecord);
 }

@@ -4,7 +4,7 @@ import { writeFileAtomic } from '../common/files.ts';
 import { type Candidate, fieldsOf, ranked, rungsOf, survivors } from './halving.ts';
 import { alone } from './lock.ts';
 import type { Plan, Trial } from './plan.ts';
-import { hasReached, type RunState, readRun } from './run-state.ts';
+import { hasReached, type RunState, readRunState } from './run-state.ts';
 
 /** Where trials are carried out: on this machine, or by workers that share a queue. */
 export interface Executor {
@@ -114,7 +114,7 @@ export class Sweep {
       // A failed trial has no score, whatever it had reached: it would take the place of one that can go on.
       for (const { trial, status } of this.#rowsOf(left))
         if (status !== 'failed')
-          scores.set(trial, (await readRun(join(this.folder, trial.run), trial.metric, rung)).best);
+          scores.set(trial, (await readRunState(join(this.folder, trial.run), trial.metric, rung)).best);
       const order = ranked(left, (trial) => scores.get(trial));
       left = order.slice(0, survivors(order.length, halving.factor));
       for (const [place, candidate] of order.entries())
@@ -207,7 +207,7 @@ export class Sweep {
   /** Reads off the run folder where the trial stands; `change` is what is known besides. */
   async #refresh(row: TrialRow, change: Partial<TrialRow> = {}): Promise<void> {
     const { trial } = row;
-    const state = await readRun(join(this.folder, trial.run), trial.metric);
+    const state = await readRunState(join(this.folder, trial.run), trial.metric);
     const done = state.result !== undefined;
     const stop = state.result?.epochs.stop;
     this.#set(row, { state, status: done ? 'done' : 'waiting', stop, ...change });

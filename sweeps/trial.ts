@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { UserError } from '../common/errors.ts';
 import type { Trial } from './plan.ts';
 import { runCommand } from './process.ts';
-import { hasReached, type RunState, readRun } from './run-state.ts';
+import { hasReached, type RunState, readRunState } from './run-state.ts';
 
 /** What carrying out a trial needs to know of it. */
 export type TrialTask = Pick<Trial, 'run' | 'command' | 'set' | 'metric'>;
@@ -27,19 +27,19 @@ export async function runTrial(
   until: number | undefined,
   { signal, threads, onState }: TrialWatch,
 ): Promise<void> {
-  const before = await readRun(folder, metric);
+  const before = await readRunState(folder, metric);
   if (hasReached(before, until)) return;
   onState(before);
   const recipe = existsSync(join(folder, 'config.yaml'))
     ? [command[0], '--resume', folder]
     : [...command, '--folder', folder, ...set.flatMap((assignment) => ['--set', assignment])];
   const pause = until === undefined ? [] : ['--pause-after', String(until)];
-  const watch = setInterval(() => void readRun(folder, metric).then(onState, () => {}), 1000);
+  const watch = setInterval(() => void readRunState(folder, metric).then(onState, () => {}), 1000);
   try {
     await runCommand([...recipe, ...pause, '--threads', String(threads)], folder, signal);
   } finally {
     clearInterval(watch);
   }
-  if (!hasReached(await readRun(folder, metric), until))
+  if (!hasReached(await readRunState(folder, metric), until))
     throw new UserError(`the run ended without a result; see log.txt in ${run}`);
 }

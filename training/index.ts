@@ -88,7 +88,7 @@ export async function resumeExperiment(
 }
 
 /** Evaluates a run's best checkpoint anew, or a baseline counted anew; `set` may change evaluation settings, e.g. eval.topk. */
-export async function evaluateRun(
+export async function evaluateExperiment(
   options: { folder: string; set: string[]; device?: string; threads?: string },
   progress: Progress,
 ): Promise<RunResult> {

@@ -5,6 +5,7 @@ import { hashFile, readJson } from '../common/files.ts';
 import type { Progress } from '../common/progress.ts';
 import type { EpochRecord } from './checkpoint.ts';
 import { type Environment, environmentChanges } from './environment.ts';
+import { readEpochs } from './epochs.ts';
 import { runExperiment } from './index.ts';
 import { RANKS_FILE, readRanks, type TestRanks } from './ranks.ts';
 import type { RunResult } from './result.ts';
@@ -106,7 +107,7 @@ async function outcomeOf(folder: RunFolder) {
   const { valid, test, epochs } = await folder.readResult<RunResult>();
   return {
     environment: await readJson<Environment>(folder.file('environment.json')),
-    epochs: await folder.readEpochs(),
+    epochs: await readEpochs(folder.path),
     metrics: { valid, test, epochs },
     parameters: existsSync(folder.best) ? await hashFile(folder.best) : undefined,
     ranks: await readRanks(folder.file(RANKS_FILE)),

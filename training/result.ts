@@ -1,3 +1,4 @@
+import { peakRssMb } from '../common/process.ts';
 import { targetCounts } from '../data/counts.ts';
 import type { Rows } from '../data/dataset.ts';
 import { type Split, splitOf } from '../data/steps.ts';
@@ -143,7 +144,7 @@ export async function runResult(
       evalRowsPerSecond: rowsPerSecond,
       totalSeconds: round((performance.now() - started) / 1000),
     },
-    peakRssMb: Math.round(process.resourceUsage().maxRSS / 1024),
+    peakRssMb: peakRssMb(),
     run,
   };
   return { result, ranks };

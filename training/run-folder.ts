@@ -126,20 +126,6 @@ export class RunFolder {
     this.mlflow?.epoch(record);
   }
 
-  /** The lines of metrics.jsonl; none for a baseline. @throws UserError naming a line that is not JSON */
-  async readEpochs(): Promise<EpochRecord[]> {
-    const path = this.file('metrics.jsonl');
-    if (!existsSync(path)) return [];
-    const lines = (await readFile(path, 'utf8')).split('\n').filter(Boolean);
-    return lines.map((line, i) => {
-      try {
-        return JSON.parse(line) as EpochRecord;
-      } catch {
-        throw new UserError(`${path}:${i + 1}: not valid JSON`);
-      }
-    });
-  }
-
   /** Drops what was logged after the checkpoint that a resumed run starts from, and files that a kill left unfinished. */
   async rewind({ records }: TrainingState): Promise<void> {
     for (const name of await readdir(this.path)) if (name.endsWith('.tmp')) await rm(this.file(name));

@@ -10,7 +10,7 @@ import { loadDataset, resolveSource } from '../../data/index.ts';
 import { dataSettings } from '../../data/settings.ts';
 import { models } from '../../models/index.ts';
 import { checkPlugin } from '../../training/contract/index.ts';
-import { evaluateRun, runExperiment } from '../../training/index.ts';
+import { evaluateExperiment, runExperiment } from '../../training/index.ts';
 
 const test = suite<{ folder: string }>('plugins');
 // A folder without a package.json, as a user's may be.
@@ -99,7 +99,7 @@ test('a model in TypeScript, with a file of its own beside it, is run like a bui
   // The plugin changes, and goes away: the run is evaluated as it was.
   write(folder, 'parts/size.ts', 'throw new Error("changed");\n');
   rmSync(path);
-  const again = await evaluateRun({ folder: result.run, set: [] }, new Progress());
+  const again = await evaluateExperiment({ folder: result.run, set: [] }, new Progress());
   assert.equal(again.test, result.test);
 });
 

@@ -2,7 +2,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { Metrics } from '../../evaluation/metrics.ts';
-import { evaluateRun, parseJudgments, parseRun } from '../../evaluation/trec.ts';
+import { evaluateTrecRun, parseJudgments, parseRun } from '../../evaluation/trec.ts';
 
 const folder = '../shared/data/trec_eval';
 const cuts = [1, 5, 10, 15, 20, 30, 100, 200, 500, 1000];
@@ -29,7 +29,7 @@ for (const [output, judgmentFile] of [
   test(`trec_eval's ${output}, to the printed precision`, () => {
     if (!existsSync(`${folder}/${output}`)) return console.log(`skipped: ${folder}/${output} is not here`);
     const read = (name: string) => readFileSync(`${folder}/${name}`, 'utf8');
-    const { queries, mean, missing } = evaluateRun(
+    const { queries, mean, missing } = evaluateTrecRun(
       parseRun(read('results.test'), 'results.test'),
       parseJudgments(read(judgmentFile), judgmentFile),
       cuts,
@@ -67,7 +67,7 @@ test('order of a run: score, highest first, in float32; then document, last firs
 
 test('queries of one side only are named, not averaged', () => {
   const judgments = parseJudgments('1 0 a 1\n2 0 a 1\n', 'qrels');
-  const { mean, missing, queries } = evaluateRun(
+  const { mean, missing, queries } = evaluateTrecRun(
     parseRun('1 Q0 a 1 1 t\n3 Q0 a 1 1 t', 'run'),
     judgments,
     [1],

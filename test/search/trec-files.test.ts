@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { seeded } from '../../common/random.ts';
-import { evaluateRun, parseJudgments, parseRun } from '../../evaluation/trec.ts';
+import { evaluateTrecRun, parseJudgments, parseRun } from '../../evaluation/trec.ts';
 import { evaluate } from '../../search/evaluate.ts';
 import type { Query, SearchTask } from '../../search/task.ts';
 import { falling, type RankedQuery, writeQrels, writeRun } from '../../search/trec-files.ts';
@@ -50,7 +50,7 @@ test('trec_eval would give the same figures: order and ties survive the files', 
       run.get(query.id) ?? [],
       Array.from(hits.items, (item) => task.pool.ids[item]),
     );
-  const { queries, mean } = evaluateRun(run, parseJudgments(read('qrels'), 'qrels'), [10, 100]);
+  const { queries, mean } = evaluateTrecRun(run, parseJudgments(read('qrels'), 'qrels'), [10, 100]);
   // trec_eval leaves out queries that a run does not answer; here they count as 0.
   const answered = ranked.filter(({ hits }) => hits.items.length);
   const ours = evaluate(task, answered, [10, 100]);

@@ -5,7 +5,7 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { Cancelled, UserError } from '../../common/errors.ts';
 import type { Plan, Trial } from '../../sweeps/plan.ts';
-import { readRun } from '../../sweeps/run-state.ts';
+import { readRunState } from '../../sweeps/run-state.ts';
 import { type Executor, Sweep } from '../../sweeps/sweep.ts';
 
 // The order of things, with trainings that are made up: run folders are real, what is in them is a formula.
@@ -65,10 +65,10 @@ function madeUp(folder: string, { before, count }: Doing): Executor & { asked: s
       const begin = async () => {
         mkdirSync(run, { recursive: true });
         writeFileSync(join(run, 'config.yaml'), '');
-        report(await readRun(run, trial.metric));
+        report(await readRunState(run, trial.metric));
       };
-      report(await readRun(run, trial.metric));
-      let { epochs } = await readRun(run, trial.metric);
+      report(await readRunState(run, trial.metric));
+      let { epochs } = await readRunState(run, trial.metric);
       while (epochs < (until ?? EPOCHS)) {
         epochs++;
         await new Promise((resolve) => setImmediate(resolve));
@@ -280,17 +280,17 @@ test('a line of metrics.jsonl that is half written is not there yet', async ({ f
     join(run, 'metrics.jsonl'),
     '{"epoch":1,"valid":{"ndcg@10":0.5},"trainSeconds":2,"evalSeconds":1}\n{"epoch":2,"val',
   );
-  assert.equal(await readRun(run, 'ndcg@10'), {
+  assert.equal(await readRunState(run, 'ndcg@10'), {
     begun: false,
     epochs: 1,
     best: 0.5,
     seconds: 3,
     result: undefined,
   });
-  assert.is((await readRun(join(root, 'nowhere'), 'ndcg@10')).best, undefined);
+  assert.is((await readRunState(join(root, 'nowhere'), 'ndcg@10')).best, undefined);
   const unreadable = join(root, 'unreadable');
   mkdirSync(join(unreadable, 'metrics.jsonl'), { recursive: true });
-  const error = await readRun(unreadable, 'ndcg@10').catch((reason) => reason);
+  const error = await readRunState(unreadable, 'ndcg@10').catch((reason) => reason);
   assert.match(String(error), 'metrics.jsonl: is a folder, a file was expected');
 });
 

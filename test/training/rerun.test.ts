@@ -138,7 +138,13 @@ test('other parameters, other ranks, fewer epochs are found', async ({ run }) =>
       writeFileSync(join(copy, name), bytes);
     }
     const lines = readFileSync(join(copy, 'metrics.jsonl'), 'utf8').trimEnd().split('\n');
-    writeFileSync(join(copy, 'metrics.jsonl'), lines.slice(0, -1).join('\n'));
+    writeFileSync(
+      join(copy, 'metrics.jsonl'),
+      lines
+        .slice(0, -1)
+        .map((line) => `${line}\n`)
+        .join(''),
+    );
   });
   assert.equal(found.differences, [
     'loss or validation metrics differ from epoch 3 on',

@@ -8,7 +8,7 @@ import { Progress, type ProgressEvent } from '../../common/progress.ts';
 import { readSafetensors } from '../../common/safetensors.ts';
 import { tf } from '../../engine/index.ts';
 import { models } from '../../models/index.ts';
-import { evaluateRun, type RunResult, resumeExperiment, runExperiment } from '../../training/index.ts';
+import { evaluateExperiment, type RunResult, resumeExperiment, runExperiment } from '../../training/index.ts';
 import { readRanks } from '../../training/ranks.ts';
 import { writeDataset } from './support.ts';
 
@@ -91,9 +91,9 @@ for (const { name, input } of models.trained()) {
     assert.equal(records[result.epochs.best - 1].valid, valid);
     assert.equal(JSON.parse(readFileSync(join(result.run, 'result.json'), 'utf8')), result);
     await assertRanks(result);
-    const again = await evaluateRun({ folder: result.run, set: [] }, new Progress());
+    const again = await evaluateExperiment({ folder: result.run, set: [] }, new Progress());
     assert.equal([again.valid, again.test, again.epochs], [valid, test, result.epochs]);
-    const other = await evaluateRun(
+    const other = await evaluateExperiment(
       { folder: result.run, set: ['eval.topk=3', 'eval.filterSeen=true'] },
       new Progress(),
     );
@@ -128,7 +128,8 @@ for (const { name } of models.baselines()) {
     const resume = () => resumeExperiment({ resume: result.run, set: [], runs: '' }, new Progress());
     assert.equal(await resume(), result);
     // Killed before its result was written, it is counted again.
-    const evaluate = () => evaluateRun({ folder: result.run, set: ['eval.filterSeen=true'] }, new Progress());
+    const evaluate = () =>
+      evaluateExperiment({ folder: result.run, set: ['eval.filterSeen=true'] }, new Progress());
     rmSync(join(result.run, 'result.json'));
     const again = [await evaluate(), await resume(), await evaluate()];
     for (const { valid, test, epochs } of [again[1]])
@@ -146,7 +147,7 @@ test('a run that cannot be evaluated or gone on with is closed', async (context)
   writeFileSync(join(result.run, 'dataset.json'), '{"hash":');
   const variables = () => Object.keys(tf.engine().state.registeredVariables).length;
   const before = variables();
-  const evaluated = await failure(evaluateRun({ folder: result.run, set: [] }, new Progress()));
+  const evaluated = await failure(evaluateExperiment({ folder: result.run, set: [] }, new Progress()));
   assert.match(evaluated.message, 'dataset.json: not valid JSON');
   rmSync(join(result.run, 'result.json'));
   await failure(resumeExperiment({ resume: result.run, set: [], runs: '' }, new Progress()));

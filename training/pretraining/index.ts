@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
 import { Cancelled, UserError } from '../../common/errors.ts';
 import { ensureWritableFolder, hashFile, hashJson, readJson } from '../../common/files.ts';
+import { peakRssMb } from '../../common/process.ts';
 import type { Progress } from '../../common/progress.ts';
 import { effectiveThreads } from '../../configs/options.ts';
 import { encoders, missingWeights } from '../../encoders/index.ts';
@@ -256,7 +257,7 @@ async function pretrain(
         pairsPerSecond: Number((trained / seconds).toPrecision(4)),
         totalSeconds: Number(((performance.now() - started) / 1000).toPrecision(4)),
       },
-      peakRssMb: Math.round(process.resourceUsage().maxRSS / 1024),
+      peakRssMb: peakRssMb(),
       run: folder.shown,
     };
     await folder.finish(result);
