@@ -14,7 +14,7 @@ interface ItemsContext {
 /**
  * Writes the items of the table `candidates` (item_number, item_name) in their order, with texts made of the fields in
  * `read_items` where `described` says that an item is there (see Loader.items), block by block.
- * @returns how many items have a text
+ * @returns how many items have a text with a letter or digit in it
  */
 export async function writeItems(
   database: Database,
@@ -30,6 +30,7 @@ export async function writeItems(
     : 'SELECT item_name FROM candidates ORDER BY item_number';
   const compose = itemText[settings.text];
   let withText = 0;
+  let without = 0;
   let done = 0;
   progress.begin('write items', 'items', total);
   for await (const { rows, columns } of database.blocks(sql)) {
@@ -44,15 +45,23 @@ export async function writeItems(
             description: parsed(description[i]),
           } satisfies ItemFields))
         : undefined;
-      if (text) withText++;
+      if (text && WORDY.test(text)) withText++;
+      else if (text) without++;
       writer.item(names[i] as string, text);
     }
     done += rows;
     progress.advance(done, total);
   }
   progress.end();
+  if (without && settings.text === 'recommendation')
+    progress.warning(
+      `${without} of ${total} items have texts of which nothing is left without the characters beyond ASCII, which ` +
+        'data.text=recommendation removes, as the paper does; data.text=unicode keeps them',
+    );
   return withText;
 }
+
+const WORDY = /[\p{L}\p{N}]/u;
 
 const textOf = (value: unknown): string | undefined => (typeof value === 'string' ? value : undefined);
 

@@ -32,10 +32,10 @@ export const dataSettings = z.strictObject({
     .default('file')
     .describe('the order of interactions with equal timestamps: as in the file, or random by seed'),
   text: z
-    .enum(['recommendation', 'search', 'pretraining'])
+    .enum(['recommendation', 'unicode', 'search', 'pretraining'])
     .default('recommendation')
     .describe(
-      'item text. recommendation: title, features, categories, description. search: title, description. pretraining: title, features, description',
+      'item text. recommendation: title, features, categories, description, of which characters beyond ASCII are removed, as by the paper. unicode: the same in all scripts. search: title, description. pretraining: title, features, description',
     ),
   strict: z
     .boolean()

@@ -15,30 +15,32 @@ export interface ItemFields {
  * that neighbouring ones leave a run).
  */
 export function cleanText(raw: string): string {
-  return (
-    decodeHTML(raw)
-      .trim()
-      .replace(/<[^>]+>/g, '')
-      .replace(/[\n\t ]{2,}|[\n\t]/g, ' ')
-      // Without the flag u, which is slow, a character may be two units.
-      .replace(/[\uD800-\uDBFF][\uDC00-\uDFFF]|[^\0-\x7F]/g, ' ')
-  );
+  // Without the flag u, which is slow, a character may be two units.
+  return cleanMarkup(raw).replace(/[\uD800-\uDBFF][\uDC00-\uDFFF]|[^\0-\x7F]/g, ' ');
 }
 
+/** The same, but for the last step: characters of all scripts stay. */
+export const cleanMarkup = (raw: string): string =>
+  decodeHTML(raw)
+    .trim()
+    .replace(/<[^>]+>/g, '')
+    .replace(/[\n\t ]{2,}|[\n\t]/g, ' ');
+
 /** A field as a sentence: a list's entries joined by ', ' and closed by '.', a string as it is, '' where missing. */
-export function fieldSentence(field: unknown): string {
-  if (Array.isArray(field))
-    return field.length ? `${field.map((v) => cleanText(String(v))).join(', ')}.` : '';
+export function fieldSentence(field: unknown, clean = cleanText): string {
+  if (Array.isArray(field)) return field.length ? `${field.map((v) => clean(String(v))).join(', ')}.` : '';
   if (typeof field === 'number') return `${field}.`;
-  return typeof field === 'string' ? cleanText(field) : '';
+  return typeof field === 'string' ? clean(field) : '';
 }
 
 /**
  * Item text for recommendation: title, features, categories, description, each a sentence followed by a space (the
  * official `clean_metadata`; missing fields leave their space). '' where every field is missing.
  */
-export function recommendationText(item: ItemFields): string {
-  const sentences = [item.title, item.features, item.categories, item.description].map(fieldSentence);
+export function recommendationText(item: ItemFields, clean = cleanText): string {
+  const sentences = [item.title, item.features, item.categories, item.description].map((field) =>
+    fieldSentence(field, clean),
+  );
   return sentences.some(Boolean) ? sentences.map((s) => `${s} `).join('') : '';
 }
 
@@ -71,7 +73,8 @@ export function pretrainingText(item: ItemFields): string {
 
 /** The text that a setting names. */
 export const itemText: Record<DataSettings['text'], (item: ItemFields) => string> = {
-  recommendation: recommendationText,
+  recommendation: (item) => recommendationText(item),
+  unicode: (item) => recommendationText(item, cleanMarkup),
   search: searchText,
   pretraining: pretrainingText,
 };

@@ -108,6 +108,30 @@ test("columns of Amazon's names need no description; fields can be named one by 
     assert.equal(dataset.itemTexts?.at(0), `B ${dataset.itemIds[0]}    `);
   }));
 
+test('texts in other scripts: removed as the paper does, which is said and counted, or kept', () =>
+  inFolder(async (folder) => {
+    const items = goods.map(({ sku }, i) => JSON.stringify({ id: sku, title: i ? '赤い靴、速い' : 'Shoe' }));
+    await writeFiles(folder, { 'r.csv': rows(',', (ms) => ms), 'i.jsonl': items.join('\n') });
+    const own = {
+      reviews: join(folder, 'r.csv'),
+      items: join(folder, 'i.jsonl'),
+      columns: { user: 'uid', item: 'sku', time: 'when' },
+    };
+    const outcome = async (settings: object) => {
+      const events: ProgressEvent[] = [];
+      const { manifest, itemIds, itemTexts } = await load({ name: 'own', own }, { ...settings }, events);
+      const warnings = events.flatMap((event) => (event.kind === 'warning' ? [event.text] : []));
+      const step = manifest.steps.find(({ rule }) => rule === 'items with a text');
+      return { warnings, step, text: itemTexts?.at(itemIds.indexOf('s1')) };
+    };
+    const stripped = await outcome({});
+    assert.match(stripped.warnings.join(), /16 of 17 items .* data\.text=unicode keeps them/);
+    assert.is(stripped.step?.out, 1);
+    assert.match(stripped.text!, /^ +$/);
+    const kept = await outcome({ text: 'unicode' });
+    assert.equal([kept.warnings, kept.step?.out, kept.text], [[], 17, '赤い靴、速い    ']);
+  }));
+
 test('a YAML file describes them, with paths from its folder', () =>
   inFolder(async (folder) => {
     await writeFiles(folder, { 'data/r.csv': rows(',', (ms) => ms) });
