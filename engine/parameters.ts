@@ -84,7 +84,10 @@ const padded = (n: number) => Math.ceil(n / 4) * 4;
 /** Makes `values` the memory of a parameter and of its variable. */
 function bind(parameter: Parameter, values: Float32Array): void {
   parameter.values = values;
-  parameter.variable.assign(tf.tensor(values, [...parameter.shape], 'float32'));
+  const tensor = tf.tensor(values, [...parameter.shape], 'float32');
+  parameter.variable.assign(tensor);
+  // The variable holds the data by itself.
+  tensor.dispose();
   parameter.dataId = parameter.variable.dataId;
 }
 
@@ -121,11 +124,9 @@ export class Parameters {
     if (values.length !== size)
       throw new Error(`parameter '${name}' of shape [${shape}] cannot take ${values.length} values`);
     if (typeof initial === 'function') initial(values, shape, seeded(this.#seed, 'parameter', name));
-    const variable = tf.variable(
-      tf.tensor(values, [...shape], 'float32'),
-      trainable,
-      `${name}#${Parameters.#count++}`,
-    );
+    const tensor = tf.tensor(values, [...shape], 'float32');
+    const variable = tf.variable(tensor, trainable, `${name}#${Parameters.#count++}`);
+    tensor.dispose();
     this.#all.set(name, {
       name,
       shape,

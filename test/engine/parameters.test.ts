@@ -144,4 +144,20 @@ test('a snapshot is a copy', () => {
   assert.equal([...before.get('a')!.data], [1, 1]);
 });
 
+test('disposed parameters leave no tensor behind, however they came by their values', () => {
+  const before = tf.memory();
+  const parameters = new Parameters();
+  const variable = parameters.create('a', [2], ones);
+  parameters.create('fixed', [3], ones, { trainable: false });
+  parameters.segments();
+  variable.assign(tf.tidy(() => tf.keep(tf.tensor1d([3, 4]))));
+  parameters.follow();
+  assert.equal([...parameters.get('a').values], [3, 4]);
+  assert.equal([...variable.dataSync()], [3, 4]);
+  parameters.dispose();
+  const { numTensors, numDataBuffers } = tf.memory();
+  // The test's own tensor.
+  assert.equal([numTensors, numDataBuffers], [before.numTensors + 1, before.numDataBuffers + 1]);
+});
+
 test.run();
