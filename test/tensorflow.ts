@@ -3,6 +3,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { Progress } from '../common/progress.ts';
 import { type Device, makeBinding, openDevice } from '../engine/index.ts';
+import { skipped } from './skip.ts';
 
 /** Where the binding for tests stays: compiling it takes ten seconds. */
 const bindingCache = fileURLToPath(new URL('../node_modules/.cache/rec-test', import.meta.url));
@@ -11,8 +12,8 @@ const bindingCache = fileURLToPath(new URL('../node_modules/.cache/rec-test', im
 export function pythonWithTensorflow(): string | undefined {
   const python = process.env.REC_PYTHON ?? 'python3';
   const find = "import importlib.util as u, sys; sys.exit(u.find_spec('tensorflow') is None)";
-  if (spawnSync(python, ['-c', find]).status !== 0) console.log(`skipped: ${python} has no TensorFlow`);
-  else if (spawnSync('g++', ['--version']).status !== 0) console.log('skipped: there is no g++');
+  if (spawnSync(python, ['-c', find]).status !== 0) skipped(`${python} has no TensorFlow`);
+  else if (spawnSync('g++', ['--version']).status !== 0) skipped('there is no g++');
   else return python;
   return undefined;
 }

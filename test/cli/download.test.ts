@@ -9,6 +9,7 @@ import { seeded } from '../../common/random.ts';
 import { type Tensor, writeSafetensors } from '../../common/safetensors.ts';
 import { robertaShapes } from '../../encoders/roberta-model.ts';
 import { StandIn, sha256 } from '../hub/server.ts';
+import { skipped } from '../skip.ts';
 import { type Ended, execHere, start } from './rec.ts';
 
 const test = suite<{ hub: StandIn; folder: string; env: NodeJS.ProcessEnv }>('rec data download');
@@ -258,8 +259,7 @@ test('killed at any moment, a download goes on and ends whole', async ({ hub, en
 
 const python = process.env.REC_PYTHON ?? 'python3';
 const hasHub = spawnSync(python, ['-c', 'import huggingface_hub']).status === 0;
-if (!hasHub)
-  console.log(`skipped: ${python} has no huggingface_hub, the cache is not compared with Python's`);
+if (!hasHub) skipped(`${python} has no huggingface_hub, the cache is not compared with Python's`);
 
 if (hasHub)
   test('Python finds what rec fetched, and rec what Python fetched', async ({ hub, env }) => {

@@ -13,6 +13,7 @@ import {
   type Tensor,
   writeSafetensors,
 } from '../../common/safetensors.ts';
+import { skipped } from '../skip.ts';
 
 let folder: string;
 test.before(async () => {
@@ -262,7 +263,7 @@ test('a tensor that contradicts itself is not written', async () => {
 
 test('a file written by the reference implementation is read', async () => {
   const path = '../shared/data/tiny-roberta/model.safetensors';
-  if (!existsSync(path)) return console.log(`skipped: ${path} is not at hand`);
+  if (!existsSync(path)) return skipped(`${path} is not at hand`);
   const file = await readSafetensors(path);
   const words = requireTensor(file, 'embeddings.word_embeddings.weight', [1000, 32]);
   assert.ok(asFloat32(words).every((x) => Number.isFinite(x)));

@@ -6,6 +6,7 @@ import * as assert from 'uvu/assert';
 import { cacheFolder } from '../../common/files.ts';
 import { Progress } from '../../common/progress.ts';
 import { type DatasetDefinition, writeDefined } from '../../data/defined.ts';
+import { skipped } from '../skip.ts';
 import { inFolder } from './helpers.ts';
 
 /** Each of some users takes ten items. */
@@ -65,7 +66,7 @@ test('a file that finds no room is a failure, and leaves nothing behind', () =>
     try {
       limit('100000');
     } catch {
-      return console.log('skipped: limits of file sizes need the command prlimit');
+      return skipped('limits of file sizes need the command prlimit');
     }
     const error = await write(shop(20_000))
       .catch((reason: NodeJS.ErrnoException) => reason.code)

@@ -11,6 +11,7 @@ import { type Exported, exportDataset } from '../../data/export.ts';
 import { type ExportFormat, exportFormats } from '../../data/export-formats.ts';
 import { type DatasetSource, dataSettings, resolveSource } from '../../data/index.ts';
 import { splitNames } from '../../data/table.ts';
+import { skipped } from '../skip.ts';
 import { failure, inFolder, load, realFolder, spell, writeFiles } from './helpers.ts';
 
 const formats = Object.keys(exportFormats) as ExportFormat[];
@@ -179,8 +180,7 @@ function readInPython(folder: string) {
   return JSON.parse(stdout);
 }
 
-if (!has('pandas, pyarrow'))
-  console.log(`skipped: ${python} has no pandas and pyarrow, exports are not read in Python`);
+if (!has('pandas, pyarrow')) skipped(`${python} has no pandas and pyarrow, exports are not read in Python`);
 else
   test('pandas reads what RecBole would, and Parquet', () =>
     inFolder(async (folder) => {

@@ -5,6 +5,7 @@ import { gzipSync } from 'node:zlib';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { ProgressEvent } from '../../common/progress.ts';
+import { skipped } from '../skip.ts';
 import { failure, inFolder, load, spell, writeFiles } from './helpers.ts';
 
 const review = (user: string, item: string, time: number | string, more = {}): string =>
@@ -183,7 +184,7 @@ test('files that cannot be read, and paths that look like patterns', () =>
       'ita.csv': 'x,y\n1,2\n',
     });
     assert.is((await load(odd)).manifest.counts.interactions, 12);
-    if (process.getuid?.() === 0) return console.log('skipped: root may read everything');
+    if (process.getuid?.() === 0) return skipped('root may read everything');
     await chmod(join(odd, "it's.jsonl"), 0);
     assert.match(await failure(load(odd)), /permission denied \(EACCES\)/);
   }));
@@ -194,7 +195,7 @@ async function inSmallFolder(path: string, size: string, use: () => Promise<void
   try {
     execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${size}`, 'tmpfs', path], { stdio: 'ignore' });
   } catch {
-    return console.log('skipped: a full disk needs the right to mount one');
+    return skipped('a full disk needs the right to mount one');
   }
   try {
     await use();

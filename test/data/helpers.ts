@@ -7,6 +7,7 @@ import { gzipSync } from 'node:zlib';
 import { Progress, type ProgressEvent } from '../../common/progress.ts';
 import type { Dataset, Rows } from '../../data/dataset.ts';
 import { type DatasetSource, dataSettings, loadDataset } from '../../data/index.ts';
+import { skipped } from '../skip.ts';
 
 /** The folder of real data beside the project. */
 export const realData = fileURLToPath(new URL('../../../shared/data/', import.meta.url));
@@ -15,7 +16,7 @@ export const realData = fileURLToPath(new URL('../../../shared/data/', import.me
 export function realFolder(name: string): string | undefined {
   const path = join(realData, name);
   if (existsSync(path)) return path;
-  console.log(`skipped: ../shared/data/${name} is not at hand`);
+  skipped(`../shared/data/${name} is not at hand`);
   return undefined;
 }
 

@@ -8,6 +8,7 @@ import { arrange, choose, split } from '../../data/prepare.ts';
 import { Rules, sequencesInOrder } from '../../data/rules.ts';
 import { type DataSettings, dataSettings } from '../../data/settings.ts';
 import { Steps } from '../../data/steps.ts';
+import { skipped } from '../skip.ts';
 import { realFolder } from './helpers.ts';
 import { findPostgres, Postgres } from './postgres.ts';
 import { makeReviews, randomReviews, withRules } from './reviews.ts';
@@ -15,7 +16,7 @@ import { makeReviews, randomReviews, withRules } from './reviews.ts';
 // The rules of preparation, run by DuckDB and by PostgreSQL: the same SQL, with equal results.
 
 const bin = findPostgres();
-if (!bin) console.log('skipped: PostgreSQL is not installed (Debian: postgresql)');
+if (!bin) skipped('PostgreSQL is not installed (Debian: postgresql)');
 
 const candidatesInOrder = 'SELECT item_number, item_name FROM candidates ORDER BY item_number';
 const usersInOrder =

@@ -4,6 +4,7 @@ import * as assert from 'uvu/assert';
 import { Progress, type ProgressEvent } from '../../common/progress.ts';
 import lsa from '../../encoders/lsa.ts';
 import { Tfidf, words } from '../../encoders/tfidf.ts';
+import { skipped } from '../skip.ts';
 
 const check = () => {};
 
@@ -130,7 +131,7 @@ test('settings are part of the fingerprint; threads and seed are not', async () 
 
 test('the nearest neighbours of real titles are sensible', async () => {
   const path = '../shared/data/amazon2014-beauty/amazon2014-beauty.item';
-  if (!existsSync(path)) return console.log(`skipped: ${path} is not at hand`);
+  if (!existsSync(path)) return skipped(`${path} is not at hand`);
   const lines = readFileSync(path, 'utf8').trim().split('\n').slice(1, 3001);
   const texts = lines.map((line) => line.split('\t')[1] ?? '');
   const row = await vectors(texts, { dims: 64 });

@@ -24,6 +24,7 @@ import {
   tf,
   transpose,
 } from '../../engine/index.ts';
+import { skipped } from '../skip.ts';
 
 const tiny = '../shared/data/tiny-roberta';
 const tolerance = 1e-5;
@@ -66,7 +67,7 @@ function padded(texts: readonly number[][], length: number, padId: number) {
 
 const ifAtHand = (name: string, body: () => Promise<void>) =>
   test(name, async () => {
-    if (!existsSync(tiny)) return console.log(`skipped: ${tiny} is not at hand`);
+    if (!existsSync(tiny)) return skipped(`${tiny} is not at hand`);
     await body();
   });
 

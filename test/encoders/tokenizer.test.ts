@@ -6,6 +6,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { UserError } from '../../common/errors.ts';
 import { loadTokenizer } from '../../encoders/tokenizer.ts';
+import { skipped } from '../skip.ts';
 
 const data = '../shared/data/roberta-tokenizer';
 let folder: string;
@@ -29,7 +30,7 @@ const sources: Record<string, Record<string, string>> = {
 };
 for (const [source, files] of Object.entries(sources))
   test(`${source}: every reference vector is identical`, async () => {
-    if (!existsSync(data)) return console.log(`skipped: ${data} is not at hand`);
+    if (!existsSync(data)) return skipped(`${data} is not at hand`);
     for (const [from, to] of Object.entries(files)) await copyFile(join(data, from), join(folder, to));
     const tokenizer = await loadTokenizer(folder);
     assert.is(tokenizer.padId, 1);

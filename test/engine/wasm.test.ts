@@ -7,6 +7,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { seeded } from '../../common/random.ts';
 import { ARENA_LIMIT_BYTES, createArena } from '../../engine/wasm/kernels.ts';
+import { skipped } from '../skip.ts';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 const LENGTH = 1024;
@@ -82,10 +83,7 @@ test('an arena is zeroed, aligned, and refuses to be larger than 32-bit addresse
 
 test('kernels.wasm is what its source builds to', () => {
   const asc = join(ROOT, 'node_modules/.bin/asc');
-  if (!existsSync(asc)) {
-    console.log('skipped: the AssemblyScript compiler is not installed');
-    return;
-  }
+  if (!existsSync(asc)) return skipped('the AssemblyScript compiler is not installed');
   const { scripts } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'));
   const folder = mkdtempSync(join(tmpdir(), 'rec-wasm-'));
   try {

@@ -9,6 +9,7 @@ import { rankAll, type Scorer } from '../../evaluation/ranking.ts';
 import { rankSparse } from '../../evaluation/sparse.ts';
 import type { RankingOptions } from '../../evaluation/tally.ts';
 import popularity from '../../models/popularity.ts';
+import { skipped } from '../skip.ts';
 
 const options: RankingOptions = {
   topk: [1, 3, 10],
@@ -304,7 +305,7 @@ test('no rows, scores of the wrong shape, and Ctrl-C are reported', async () => 
 const ml100k = '../shared/data/ml100k-r5h5/ml100k-r5h5';
 
 test('popularity on ml100k-r5h5 gives the peer table', () => {
-  if (!existsSync(`${ml100k}.test.inter`)) return console.log(`skipped: ${ml100k}.*.inter is not here`);
+  if (!existsSync(`${ml100k}.test.inter`)) return skipped(`${ml100k}.*.inter is not here`);
   // Item ids are those of the data_maps file, by first appearance; 0 is [PAD] there.
   const { item2id } = JSON.parse(readFileSync(`${ml100k}.data_maps`, 'utf8')) as {
     item2id: Record<string, number>;

@@ -3,6 +3,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { Metrics } from '../../evaluation/metrics.ts';
 import { evaluateTrecRun, parseJudgments, parseRun } from '../../evaluation/trec.ts';
+import { skipped } from '../skip.ts';
 
 const folder = '../shared/data/trec_eval';
 const cuts = [1, 5, 10, 15, 20, 30, 100, 200, 500, 1000];
@@ -27,7 +28,7 @@ for (const [output, judgmentFile] of [
   ['out.test.aq', 'qrels.test'],
 ] as const) {
   test(`trec_eval's ${output}, to the printed precision`, () => {
-    if (!existsSync(`${folder}/${output}`)) return console.log(`skipped: ${folder}/${output} is not here`);
+    if (!existsSync(`${folder}/${output}`)) return skipped(`${folder}/${output} is not here`);
     const read = (name: string) => readFileSync(`${folder}/${name}`, 'utf8');
     const { queries, mean, missing } = evaluateTrecRun(
       parseRun(read('results.test'), 'results.test'),

@@ -1,10 +1,11 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { createServer } from 'node:net';
+import { skipped } from '../skip.ts';
 
 /** True where Debian's redis-server is installed; says so where it is not. */
-export function hasRedis(skipped: string): boolean {
+export function hasRedis(what: string): boolean {
   const found = spawnSync('redis-server', ['--version']).status === 0;
-  if (!found) console.log(`skipped: ${skipped}: redis-server is not installed`);
+  if (!found) skipped(`${what}: redis-server is not installed`);
   return found;
 }
 

@@ -6,6 +6,7 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { Progress } from '../../common/progress.ts';
 import { type Report, writeReport } from '../../reports/index.ts';
+import { skipped } from '../skip.ts';
 import { type Described, writeRun } from './support.ts';
 
 const test = suite<{ folder: string; page: string; report: Report }>('html');
@@ -71,8 +72,7 @@ test('in Chromium: tables sort and filter, charts are drawn and follow the filte
   page,
   report,
 }) => {
-  if (!chromium)
-    return console.log('skipped: no chromium (Debian: apt-get install chromium), the page was not opened');
+  if (!chromium) return skipped('no chromium (Debian: apt-get install chromium), the page was not opened');
   const said = inBrowser(
     folder,
     page,

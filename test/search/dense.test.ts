@@ -21,6 +21,7 @@ import { Dense, type DenseSettings, denseSettings } from '../../search/dense/den
 import { codecs } from '../../search/dense/storage.ts';
 import { normalise } from '../../search/dense/vectors.ts';
 import type { SearchTask } from '../../search/task.ts';
+import { skipped } from '../skip.ts';
 import { load, testFolder, writeFolder } from './task-files.ts';
 
 const dims = 16;
@@ -121,7 +122,7 @@ test('approximate search by usearch tells its recall', async ({ folder, task, ve
   const config = { path: join(folder, 'items.feature'), dims };
   const opening = open(task, 'file', config, { search: 'usearch', queries: join(folder, 'queries.feature') });
   if (!there) {
-    console.log('skipped: usearch is not installed (npm install usearch --ignore-scripts --no-save)');
+    skipped('usearch is not installed (npm install usearch --ignore-scripts --no-save)');
     return rejects(opening, 'npm install usearch --ignore-scripts');
   }
   const dense = await opening;
@@ -190,7 +191,7 @@ test('compact vectors that find no room are a failure; nothing of them stays, no
   try {
     limit('10000');
   } catch {
-    return console.log('skipped: limits of file sizes need the command prlimit');
+    return skipped('limits of file sizes need the command prlimit');
   }
   let opened = 0;
   const lsa = encoders.get('lsa');

@@ -10,6 +10,7 @@ import type { RankingOptions } from '../../evaluation/tally.ts';
 import { ModelScorer } from '../../training/scorer.ts';
 import { trainingStep } from '../../training/step.ts';
 import { build, ITEMS, stir, textFor, type Variant, variants } from '../models/support.ts';
+import { skipped } from '../skip.ts';
 import { randomDataset, takeSteps } from './support.ts';
 
 const STEPS = 3;
@@ -19,7 +20,7 @@ const readers = variants().filter(
 );
 const cpu = cpuDevice({ threads: 1 });
 const { works, why } = await probeWebgpu();
-if (!works) console.log(`webgpu skipped: ${why}`);
+if (!works) skipped(why);
 
 const halves = ({ shape, data }: HostTensor): HostTensor => ({
   dtype: 'float16',

@@ -7,6 +7,7 @@ import * as assert from 'uvu/assert';
 import { Cancelled, UserError } from '../../../common/errors.ts';
 import { Progress } from '../../../common/progress.ts';
 import { makeBinding, type SetupOptions } from '../../../engine/index.ts';
+import { skipped } from '../../skip.ts';
 
 const test = suite<{ folder: string; env: NodeJS.ProcessEnv }>('setup tensorflow');
 
@@ -49,7 +50,7 @@ function fakeTensorflow(folder: string, files: string[]): string {
 
 const WHEEL = ['libtensorflow_cc.so.2', 'libtensorflow_framework.so.2', 'include/tensorflow/c/eager/c_api.h'];
 const hasCompiler = spawnSync('g++', ['--version']).status === 0;
-if (!hasCompiler) console.log('skipped: there is no g++');
+if (!hasCompiler) skipped('there is no g++');
 
 for (const [what, content] of [
   ['damaged', '{ "tensorflow": "2.2'],
@@ -86,7 +87,7 @@ test('a Python that fails', async ({ folder }) => {
 test('a Python without TensorFlow', async ({ folder }) => {
   // Isolated, and without site-packages.
   const python = fakePython(folder, 'exec python3 -I -S "$@"');
-  if (spawnSync('python3', ['--version']).status !== 0) return void console.log('skipped: no python3');
+  if (spawnSync('python3', ['--version']).status !== 0) return skipped('no python3');
   assert.match(
     await failure({ python }),
     /has no TensorFlow; .*rec setup tensorflow --install .*--install gpu/,

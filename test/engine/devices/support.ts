@@ -1,5 +1,6 @@
 import { probeWebgpu, webgpuDevice } from '../../../engine/devices/webgpu/index.ts';
 import type { Device } from '../../../engine/index.ts';
+import { skipped } from '../../skip.ts';
 
 /**
  * The device; undefined, and said, where there is no driver.
@@ -8,6 +9,6 @@ import type { Device } from '../../../engine/index.ts';
 export async function webgpuHere({ strict = true } = {}): Promise<Device | undefined> {
   const { works, why } = await probeWebgpu();
   if (works) return webgpuDevice({ strict });
-  console.log(`skipped: ${why} (test/setup-lavapipe.sh installs a software driver)`);
+  skipped(`${why} (test/setup-lavapipe.sh installs a software driver)`);
   return undefined;
 }
