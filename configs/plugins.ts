@@ -7,6 +7,7 @@ import { z } from 'zod';
 import { messageOf, UserError } from '../common/errors.ts';
 import { cacheFolder, writeFileAtomic } from '../common/files.ts';
 import { packageFolder, packageManifest } from '../common/package.ts';
+import { rememberPlugin } from '../engine/plugin-code.ts';
 import { type ConfigOptions, choices, userLayers } from './options.ts';
 import { resolve as resolveLayers } from './resolve.ts';
 import { type Layer, only } from './values.ts';
@@ -129,6 +130,7 @@ async function register(exported: Record<string, unknown>, path: string) {
     for (const [kind, { marks, add }] of Object.entries(kinds)) {
       if (!marks.some((mark) => mark in value)) continue;
       (add as (definition: unknown) => void)(value);
+      rememberPlugin(value, path);
       names[kind as keyof typeof kinds].push(String(value.name));
     }
   }

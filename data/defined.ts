@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { UserError } from '../common/errors.ts';
 import { cacheFolder, explainFileError, temporaryPath, writeLines } from '../common/files.ts';
 import type { Progress } from '../common/progress.ts';
+import { blamePlugin } from '../engine/plugin-code.ts';
 import { removeAbandoned, writePrepared } from './cache.ts';
 
 /** One thing that a user did with an item. */
@@ -48,7 +49,7 @@ export async function writeDefined(definition: DatasetDefinition, progress: Prog
       writeLines(join(temporary, file), () => linesOf(header, rows, hash, progress));
     const interactions = ['user_id:token', 'item_id:token', 'timestamp:float'];
     await write(`${name}.inter`, interactions, interactionRows(definition));
-    if (items) await write(`${name}.item`, ['item_id:token', 'text:token_seq'], itemRows(name, items()));
+    if (items) await write(`${name}.item`, ['item_id:token', 'text:token_seq'], itemRows(definition));
     const folder = join(root, `${name}-${hash.digest('hex').slice(0, 12)}`, name);
     await writePrepared(folder, (place) => rename(temporary, place));
     return folder;
@@ -59,9 +60,10 @@ export async function writeDefined(definition: DatasetDefinition, progress: Prog
   }
 }
 
-async function* interactionRows({ name, interactions }: DatasetDefinition): AsyncGenerator<string[]> {
+async function* interactionRows(definition: DatasetDefinition): AsyncGenerator<string[]> {
+  const { name } = definition;
   let count = 0;
-  for await (const { user, item, time } of interactions()) {
+  for await (const { user, item, time } of yielded(definition, 'interactions')) {
     count++;
     const where = `dataset '${name}': interaction ${count}`;
     if (!Number.isFinite(time)) throw new UserError(`${where}: time is ${time}, not a number`);
@@ -69,16 +71,38 @@ async function* interactionRows({ name, interactions }: DatasetDefinition): Asyn
   }
 }
 
-async function* itemRows(
-  name: string,
-  items: ReturnType<NonNullable<DatasetDefinition['items']>>,
-): AsyncGenerator<string[]> {
+async function* itemRows(definition: DatasetDefinition): AsyncGenerator<string[]> {
+  const { name } = definition;
   let count = 0;
-  for await (const { id, text } of items) {
+  for await (const { id, text } of yielded(definition, 'items')) {
     count++;
     const where = `dataset '${name}': item ${count}`;
     if (typeof text !== 'string') throw new UserError(`${where}: text is ${text}, not a text`);
     yield [token(id, `${where}: id`), text.replace(/[\t\r\n]+/g, ' ')];
+  }
+}
+
+type Yielded<Part extends 'interactions' | 'items'> =
+  ReturnType<NonNullable<DatasetDefinition[Part]>> extends Iterable<infer Row> | AsyncIterable<infer Row>
+    ? Row
+    : never;
+
+/** What a plugin's code yields, one by one. @throws UserError that names the code, where it fails or yields no object */
+async function* yielded<Part extends 'interactions' | 'items'>(
+  definition: DatasetDefinition,
+  part: Part,
+): AsyncGenerator<Yielded<Part>> {
+  const what = `dataset '${definition.name}': ${part}()`;
+  let count = 0;
+  try {
+    for await (const row of definition[part]!()) {
+      count++;
+      if (typeof row !== 'object' || row === null)
+        throw new UserError(`${what} yielded ${row} as number ${count}, not an object`);
+      yield row as Yielded<Part>;
+    }
+  } catch (error) {
+    throw blamePlugin(definition, what, error);
   }
 }
 

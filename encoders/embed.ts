@@ -5,6 +5,7 @@ import type { Progress } from '../common/progress.ts';
 import { MadeTexts, type Texts } from '../common/texts.ts';
 import type { EncoderContext, EncoderDefinition, TextEncoder, TextVectors } from './contract.ts';
 import { inOrderOfLength } from './distinct.ts';
+import { openEncoder } from './open.ts';
 import { hashTexts, Shards } from './shards.ts';
 
 /** Which encoder, with its settings resolved, embeds what. */
@@ -47,7 +48,7 @@ export async function embedRows(
   context: EncoderContext,
   begin: (dims: number) => PlaceRow,
 ): Promise<Pick<TextVectors, 'dims' | 'hash' | 'rowsDependOn'>> {
-  const encoder = await job.entry.open(job.settings, { ...context, rows: job.rows });
+  const encoder = await openJob(job, context);
   try {
     const { dims, rowsDependOn } = encoder;
     const embed = rowsDependOn === 'position' ? readReadyMade : embedDistinct;
@@ -56,6 +57,9 @@ export async function embedRows(
     await encoder.close();
   }
 }
+
+const openJob = ({ entry, name, settings, rows }: EmbedJob, context: EncoderContext): Promise<TextEncoder> =>
+  openEncoder(entry, name, settings, { ...context, rows });
 
 async function readReadyMade(
   job: EmbedJob,
@@ -67,13 +71,6 @@ async function readReadyMade(
   const { dims, fingerprint } = encoder;
   progress.begin(`reading ${name}`, 'rows', rows);
   await encoder.embed(job.texts ?? new MadeTexts(rows, () => ''), async (first, block) => {
-    const bad = findNotFinite(block);
-    if (bad >= 0) {
-      const row = first + Math.floor(bad / dims);
-      throw new UserError(
-        `${name}: row ${row}, column ${bad % dims} (both from 0) is ${block[bad]}, not a number`,
-      );
-    }
     eachRow(block, dims, (i, vector) => place(first + i, vector));
     progress.advance(first + block.length / dims);
   });
@@ -132,7 +129,7 @@ export async function missingShards(
   job: EmbedJob,
   context: EncoderContext,
 ): Promise<{ folder: string; missing: number[] } | undefined> {
-  const encoder = await job.entry.open(job.settings, { ...context, rows: job.rows });
+  const encoder = await openJob(job, context);
   try {
     if (encoder.rowsDependOn !== 'text') return undefined;
     const { shards } = shardsOf(job, requireTexts(job), encoder, context);
@@ -159,7 +156,7 @@ export interface QueryEncoder {
 
 /** Opens an encoder for queries; one that depends on its corpus is fitted to the job's texts, when the first query comes. */
 export async function openForQueries(job: EmbedJob, context: EncoderContext): Promise<QueryEncoder> {
-  const encoder = await job.entry.open(job.settings, { ...context, rows: job.rows });
+  const encoder = await openJob(job, context);
   const { dims, fingerprint, rowsDependOn } = encoder;
   let fitted = rowsDependOn === 'text';
   const fit = async () => {
@@ -181,7 +178,6 @@ export async function openForQueries(job: EmbedJob, context: EncoderContext): Pr
       const { order, firstRow } = inOrderOfLength(texts);
       const distinct = Array.from(order, (row) => texts[row]);
       await encoder.embed(distinct, async (first, block) => {
-        refuseNotFinite(block, dims, job.name, (i) => distinct[first + i]);
         eachRow(block, dims, (i, vector) => values.set(vector, order[first + i] * dims));
       });
       firstRow.forEach((first, row) => {
@@ -250,7 +246,6 @@ async function embedShards(
     const keep = shards.writer(from);
     const part = all ? texts : new MadeTexts(end - start, (i) => texts.at(start + i)!);
     await encoder.embed(part, async (first, block) => {
-      refuseNotFinite(block, dims, name, (i) => texts.at(start + first + i)!);
       place(start + first, block);
       await keep(block);
       done += block.length / dims;
@@ -269,24 +264,4 @@ function runs(numbers: readonly number[]): [number, number][] {
     else found.push([n, n + 1]);
   }
   return found;
-}
-
-/** Index of the first NaN or infinity; -1 where there is none. */
-function findNotFinite(values: Float32Array): number {
-  for (let i = 0; i < values.length; i++) if (!Number.isFinite(values[i])) return i;
-  return -1;
-}
-
-function refuseNotFinite(
-  block: Float32Array,
-  dims: number,
-  name: string,
-  textOf: (i: number) => string,
-): void {
-  const bad = findNotFinite(block);
-  if (bad < 0) return;
-  const text = textOf(Math.floor(bad / dims)).slice(0, 60);
-  throw new UserError(
-    `${name} gave ${block[bad]} in column ${bad % dims} of the vector of '${text}'; are its weights intact?`,
-  );
 }

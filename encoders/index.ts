@@ -41,3 +41,4 @@ export {
   type QueryEncoder,
 } from './embed.ts';
 export { writeFeature } from './feature-file.ts';
+export { openEncoder } from './open.ts';

@@ -66,7 +66,10 @@ export class Shards {
     }
   }
 
-  /** Takes rows from the first of `shard` on, block by block, and writes every shard as soon as it is full. */
+  /**
+   * Takes rows from the first of `shard` on, block by block, and writes every shard as soon as it is full.
+   * @throws RangeError for rows after the last
+   */
   writer(shard: number): (block: Float32Array) => Promise<void> {
     const { dims } = this.manifest;
     let current = shard;
@@ -74,6 +77,7 @@ export class Shards {
     let buffer = new Float32Array(0);
     return async (block) => {
       for (let taken = 0; taken < block.length; ) {
+        if (current >= this.count) throw new RangeError(`more than ${this.manifest.rows} rows`);
         const size = (this.first(current + 1) - this.first(current)) * dims;
         if (!filled) buffer = new Float32Array(size);
         const part = block.subarray(taken, taken + size - filled);

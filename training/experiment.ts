@@ -20,6 +20,7 @@ import {
   type TextVectors,
 } from '../encoders/index.ts';
 import { type Device, Parameters } from '../engine/index.ts';
+import { blamePlugin } from '../engine/plugin-code.ts';
 import { download } from '../hub/index.ts';
 import {
   type BaselineDefinition,
@@ -124,12 +125,13 @@ async function fetchMissing({ dataset, encoder }: Run, progress: Progress): Prom
 const isTrained = (run: Run): run is TrainedRun => run.model.entry.kind === 'trained';
 
 async function openBaseline(run: BaselineRun, progress: Progress): Promise<BaselineExperiment> {
+  const { entry } = run.model;
   const dataset = await openDataset(run, progress);
   return {
     kind: 'baseline',
     run,
     dataset,
-    counted: run.model.entry.fit(run.model.settings, dataset),
+    counted: ownCode(entry, 'fit()', () => entry.fit(run.model.settings, dataset)),
     progress,
   };
 }
@@ -157,12 +159,11 @@ async function openTrained(run: TrainedRun, progress: Progress, start: boolean):
   const text = vectors && tableOf(vectors, run.train);
   const parameters = new Parameters({ seed: run.seed });
   const { maxHistory, init } = run.train;
-  const built = definition.build(run.model.settings, {
-    itemCount: dataset.itemCount,
-    textDims: text?.shape[1] ?? 0,
-    maxHistory,
-    parameters,
-  });
+  const itemCount = dataset.itemCount;
+  const textDims = text?.shape[1] ?? 0;
+  const built = ownCode(definition, 'build()', () =>
+    definition.build(run.model.settings, { itemCount, textDims, maxHistory, parameters }),
+  );
   const model = comparedAs(built, run.loss);
   if (model.loss && run.loss.type !== 'full')
     progress.warning(
@@ -186,6 +187,15 @@ async function openTrained(run: TrainedRun, progress: Progress, start: boolean):
     scorer,
     progress,
   };
+}
+
+/** Runs a definition's own code. @throws UserError that names the plugin, where it is one's and fails */
+function ownCode<T>(definition: Definition, part: string, run: () => T): T {
+  try {
+    return run();
+  } catch (error) {
+    throw blamePlugin(definition, `${definition.name}: ${part}`, error);
+  }
 }
 
 /** The model, with the comparison of vectors that the settings ask for in place of its own. */

@@ -162,6 +162,40 @@ test('what is wrong with an encoder or a dataset is found', async ({ folder }) =
   );
 });
 
+test('what fails in the code of a plugin is said to be its own, with the place', async ({ folder }) => {
+  let made = 0;
+  /** Runs a plugin whose text is changed, under names of its own. */
+  const attempt = async (text: string, change: [string, string], chosen: string[]) => {
+    const name = `failing${++made}`;
+    const path = write(folder, `${name}.ts`, text.replaceAll('NAME', name).replace(...change));
+    const [model, encoder, dataset] = chosen.map((choice) => choice.replace('NAME', name));
+    const options = { model, encoder, dataset, plugin: [path], set: [...small], runs: join(folder, 'runs') };
+    const error = await runExperiment(options, new Progress()).catch((reason: unknown) => reason);
+    assert.instance(error, UserError, String(error));
+    return (error as Error).message;
+  };
+  const mine = model('NAME', lastItem);
+  const built: [string, string] = ['return {', "throw new TypeError('oops'); return {"];
+  assert.match(
+    await attempt(mine, built, ['NAME', 'lsa', 'demo']),
+    /plugin .*failing1\.ts: failing1: build\(\) failed \(.*failing1\.ts:\d+:\d+\): oops/,
+  );
+  const sold = shop.replace("'my-shop'", "'NAME'").replace("name: 'letters'", "name: 'NAME'");
+  const chosen = ['sasrec-text', 'NAME', 'NAME'];
+  assert.match(
+    await attempt(sold, ['await onRows(0,', "throw 'out of service'; await onRows(0,"], chosen),
+    /plugin .*failing2\.ts: encoder failing2: embed\(\) failed: out of service/,
+  );
+  assert.match(
+    await attempt(sold, ['*interactions() {', "*interactions() { throw new Error('db gone');"], chosen),
+    /plugin .*failing3\.ts: dataset 'failing3': interactions\(\) failed \(.*failing3\.ts:\d+:\d+\): db gone/,
+  );
+  assert.is(
+    await attempt(sold, ['*interactions() {', '*interactions() { yield undefined as any;'], chosen),
+    "dataset 'failing4': interactions() yielded undefined as number 1, not an object",
+  );
+});
+
 test('what cannot be loaded is said, with the place', async ({ folder }) => {
   const attempt = async (path: string) => {
     const error = await loadPlugins([path]).catch((reason: unknown) => reason);

@@ -11,8 +11,10 @@ import {
   type EncoderDefinition,
   embedTexts,
   encoders,
+  openForQueries,
   writeFeature,
 } from '../../encoders/index.ts';
+import { Shards } from '../../encoders/shards.ts';
 
 let folder: string;
 test.before.each(async () => {
@@ -186,6 +188,52 @@ test('a cache folder that cannot be written is a warning', async () => {
 test('a vector that is not finite names its text', async () => {
   const message = await failure(embed(recorder({ bad: 'poison' }).definition, ['fine', 'poison']));
   assert.match(message, /NaN in column 1 .*'poison'/);
+});
+
+/** An encoder [n, 2] that breaks its contract: what it hands over, as [first, values]. */
+const careless = (handsOver: readonly [number, unknown][]) =>
+  defineEncoder({
+    name: 'careless',
+    summary: 'for tests',
+    config: z.strictObject({}),
+    open: async () => ({
+      dims: 2,
+      fingerprint: 'careless',
+      rowsDependOn: 'text',
+      async embed(_, onRows) {
+        for (const [first, values] of handsOver) await onRows(first, values as Float32Array);
+      },
+      async close() {},
+    }),
+  }) as unknown as EncoderDefinition;
+
+const wrongRows: [string, [number, unknown][], RegExp][] = [
+  ['none', [], /careless: embed\(\) handed over 0 rows for 2 texts/],
+  ['too few', [[0, new Float32Array(2)]], /1 rows for 2 texts/],
+  ['halves of rows', [[0, new Float32Array(3)]], /3 values, which are no rows of 2/],
+  ['too many', [[0, new Float32Array(6)]], /more rows than the 2 texts/],
+  ['not the next', [[1, new Float32Array(2)]], /rows from 1 on where row 0 was next/],
+  ['one twice', [0, 0].map((first) => [first, new Float32Array(2)]), /rows from 0 on where row 1 was next/],
+  ['a plain array', [[0, [1, 2, 3, 4]]], /something else than a Float32Array/],
+];
+
+test('rows that an encoder leaves out, or hands over wrongly, are refused: for items and for queries', async () => {
+  for (const [what, handsOver, expected] of wrongRows) {
+    const entry = careless(handsOver);
+    assert.match(await failure(embed(entry, ['a', 'bb'])), expected, what);
+    const progress = new Progress();
+    const job = { entry, name: 'careless', settings: {}, rows: 2 };
+    const queries = await openForQueries(job, { seed: 1, threads: 1, progress });
+    assert.match(await failure(queries.embed(['a', 'bb'])), expected, what);
+  }
+});
+
+test('rows after the last are refused by the cache, too', async () => {
+  const manifest = { name: 'x', fingerprint: '', textsHash: '', rows: 2, dims: 2 };
+  const keep = new Shards(manifest, true, new Progress()).writer(0);
+  await keep(new Float32Array(4));
+  const error = await keep(new Float32Array(2)).catch((reason: Error) => reason.message);
+  assert.is(error, 'more than 2 rows');
 });
 
 test('texts are needed by encoders of texts', async () => {

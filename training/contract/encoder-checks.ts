@@ -1,6 +1,6 @@
 import { Progress } from '../../common/progress.ts';
 import { MadeTexts } from '../../common/texts.ts';
-import type { EncoderDefinition } from '../../encoders/index.ts';
+import { type EncoderDefinition, openEncoder } from '../../encoders/index.ts';
 import type { Check } from './model-checks.ts';
 import { distance, ensure } from './vectors.ts';
 
@@ -10,29 +10,15 @@ const texts = ['oak chair', 'red tea pot', 'a wool hat, and a scarf', 'oak table
 export function encoderChecks(definition: EncoderDefinition): Check[] {
   const encode = async (wanted: readonly string[]) => {
     const context = { seed: 1, threads: 1, progress: new Progress(), rows: wanted.length };
-    const encoder = await definition.open(definition.config.parse({}), context);
+    const encoder = await openEncoder(definition, definition.name, definition.config.parse({}), context);
     try {
       const { dims, fingerprint, rowsDependOn } = encoder;
-      ensure(Number.isInteger(dims) && dims > 0, `dims is ${dims}; it must be the width of a vector`);
-      ensure(
-        ['text', 'corpus', 'position'].includes(rowsDependOn),
-        `rowsDependOn is '${rowsDependOn}'; it must be one of [text, corpus, position]`,
-      );
       const values = new Float32Array(wanted.length * dims);
-      let next = 0;
       // As a dataset has them: not an array, but texts to be asked for one by one.
       const given = new MadeTexts(wanted.length, (i) => wanted[i]);
       await encoder.embed(given, async (first, block) => {
-        ensure(first === next, `embed() handed over rows from ${first} on where row ${next} was next`);
-        ensure(
-          block.length % dims === 0,
-          `embed() handed over ${block.length} values, which are no rows of ${dims}`,
-        );
-        next += block.length / dims;
-        ensure(next <= wanted.length, `embed() handed over more rows than the ${wanted.length} texts`);
         values.set(block, first * dims);
       });
-      ensure(next === wanted.length, `embed() handed over ${next} rows for ${wanted.length} texts`);
       return { values, dims, fingerprint, rowsDependOn };
     } finally {
       await encoder.close();
@@ -44,8 +30,7 @@ export function encoderChecks(definition: EncoderDefinition): Check[] {
       rule: 'a finite vector a text, in order, none twice',
       basic: true,
       async run() {
-        const { values } = await encode(texts);
-        ensure(values.every(Number.isFinite), 'a value is not finite');
+        await encode(texts);
       },
     },
     {
