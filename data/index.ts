@@ -1,4 +1,4 @@
-import { open, stat } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { UserError } from '../common/errors.ts';
 import { cacheFolder, explainFileError, hashFile } from '../common/files.ts';
@@ -147,9 +147,7 @@ async function describeFiles(paths: readonly string[], progress: Progress): Prom
 /** The shape of a headerless float32 matrix with one row an item. */
 async function describeFeatures(path: string, itemCount: number): Promise<FeatureFile> {
   try {
-    const file = await open(path);
-    const { size } = await file.stat();
-    await file.close();
+    const { size } = await stat(path);
     const dims = size / 4 / itemCount;
     if (!Number.isInteger(dims) || dims === 0)
       throw new UserError(

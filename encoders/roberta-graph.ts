@@ -56,7 +56,7 @@ class Builder {
     this.#config = config;
     this.#options = options;
     // 32 bits, whatever the input has.
-    this.#mask = options.padded ? graph.emit('Cast', ['attention_mask'], { to: 6 }) : '';
+    this.#mask = options.padded ? graph.emit('Cast', ['attention_mask'], { to: ELEMENT_TYPE.int32 }) : '';
   }
 
   embedding(): string {
@@ -193,7 +193,9 @@ class Builder {
     const g = this.#graph;
     const axis = g.ints([1]);
     if (!this.#options.padded) return g.emit('ReduceMean', [x, axis], { keepdims: 0 });
-    const mask = g.emit('Cast', [g.emit('Unsqueeze', [this.#mask, g.ints([2])])], { to: 1 });
+    const mask = g.emit('Cast', [g.emit('Unsqueeze', [this.#mask, g.ints([2])])], {
+      to: ELEMENT_TYPE.float32,
+    });
     const sum = g.emit('ReduceSum', [g.emit('Mul', [x, mask]), axis], { keepdims: 0 });
     const count = g.emit('ReduceSum', [mask, axis], { keepdims: 0 });
     return g.emit('Div', [sum, g.emit('Max', [count, g.scalar(1)])]);

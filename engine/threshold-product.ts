@@ -1,6 +1,6 @@
 import { messageOf, UserError } from '../common/errors.ts';
 import { Graph } from './graph.ts';
-import { encodeOnnx } from './onnx.ts';
+import { ELEMENT_TYPE, encodeOnnx } from './onnx.ts';
 import { createSession } from './session.ts';
 
 /** Neighbouring items are looked at together: what leaves a run are the scores of groups. */
@@ -78,7 +78,11 @@ function graphOf({ queries: rows, items, dims }: ProductShape): Graph {
   ]);
   const found = graph.emit('NonZero', [graph.emit('Reshape', [above, graph.ints([-1])])]);
   const places = graph.emit('Reshape', [found, graph.ints([-1])]);
-  graph.output('places', { dtype: 'int32', shape: [-1] }, graph.emit('Cast', [places], { to: 6 }));
+  graph.output(
+    'places',
+    { dtype: 'int32', shape: [-1] },
+    graph.emit('Cast', [places], { to: ELEMENT_TYPE.int32 }),
+  );
   graph.output('scores', { dtype: 'float32', shape: [-1, GROUP] }, graph.emit('Gather', [grouped, places]));
   graph.finish();
   return graph;

@@ -31,6 +31,10 @@ export interface TrainingState {
   /** Training seconds of the epoch so far. */
   seconds: number;
   optimizerSteps: number;
+  /**
+   * The best validation so far, and how many came after it. A higher score is better: a run's is its metric in ten
+   * thousandths, rounded; a pretraining's is its loss, negated.
+   */
   best: { epoch: number; score: number; badEpochs: number };
   records: EpochRecord[];
   /** Set once training is over: why it stopped. */

@@ -1,8 +1,9 @@
 import type { TensorInfo } from '@tensorflow/tfjs';
 import type { DType } from '../graph.ts';
+import { ELEMENT_TYPE } from '../onnx.ts';
 import { tf } from '../tf.ts';
 import { tracer } from '../tracer.ts';
-import { kernel, listOf, ONNX_TYPE } from './register.ts';
+import { kernel, listOf, onnxType } from './register.ts';
 
 const broadcast = (a: TensorInfo, b: TensorInfo) =>
   tf.backend_util.assertAndGetBroadcastShape(a.shape, b.shape);
@@ -46,7 +47,7 @@ kernel<{ alpha: number }>('Step', ({ x }, { graph, attrs, name }) => {
   const positive = graph.emit('Greater', [name(x), graph.scalar(0)]);
   const step = attrs.alpha
     ? graph.emit('Where', [positive, graph.scalar(1), graph.scalar(attrs.alpha)])
-    : graph.emit('Cast', [positive], { to: ONNX_TYPE.float32 });
+    : graph.emit('Cast', [positive], { to: ELEMENT_TYPE.float32 });
   return tracer.tensor(step, x.shape);
 });
 kernel<{ alpha: number }>('LeakyRelu', ({ x }, { graph, attrs, name }) =>
@@ -66,7 +67,7 @@ kernel<{ clipValueMin: number; clipValueMax: number }>('ClipByValue', ({ x }, { 
 kernel<{ dtype: string }>('Cast', ({ x }, { graph, attrs, name }) =>
   x.dtype === attrs.dtype
     ? tracer.tensor(name(x), x.shape, x.dtype)
-    : tracer.tensor(graph.emit('Cast', [name(x)], { to: ONNX_TYPE[attrs.dtype] }), x.shape, attrs.dtype),
+    : tracer.tensor(graph.emit('Cast', [name(x)], { to: onnxType(attrs.dtype) }), x.shape, attrs.dtype),
 );
 // tfjs clones what a gradient will need: the clone is the same value, and what is known of it stays known.
 kernel('Identity', ({ x }) => tracer.alias(x));
@@ -151,7 +152,7 @@ kernel('FloorDiv', ({ a, b }, { graph, name }) => {
   const quotient =
     a.dtype === 'int32'
       ? graph.emit('Div', [graph.emit('Sub', [x, graph.emit('Mod', [x, y])]), y])
-      : graph.emit('Cast', [graph.emit('Floor', [graph.emit('Div', [x, y])])], { to: ONNX_TYPE.int32 });
+      : graph.emit('Cast', [graph.emit('Floor', [graph.emit('Div', [x, y])])], { to: ELEMENT_TYPE.int32 });
   return tracer.tensor(quotient, broadcast(a, b), 'int32');
 });
 kernel('NotEqual', ({ a, b }, { graph, name }) =>

@@ -1,8 +1,9 @@
 import { UserError } from '../../common/errors.ts';
 import { modelLine } from '../explain.ts';
 import type { DType } from '../graph.ts';
+import { ELEMENT_TYPE } from '../onnx.ts';
 import { tracer } from '../tracer.ts';
-import { axesOf, kernel, ONNX_TYPE } from './register.ts';
+import { axesOf, kernel } from './register.ts';
 
 kernel<{ axis: number; batchDims: number }>('GatherV2', ({ x, indices }, { graph, attrs, name }) => {
   if (attrs.batchDims)
@@ -31,7 +32,8 @@ kernel<{ numSegments: number }>('UnsortedSegmentSum', ({ x, segmentIds }, { grap
   ]);
   const indices = graph.emit('Expand', [column, graph.ints(x.shape)]);
   // tfjs sums integers to float32 here.
-  const updates = x.dtype === 'float32' ? name(x) : graph.emit('Cast', [name(x)], { to: ONNX_TYPE.float32 });
+  const updates =
+    x.dtype === 'float32' ? name(x) : graph.emit('Cast', [name(x)], { to: ELEMENT_TYPE.float32 });
   const zeros = graph.filled(shape, 0, 'float32');
   const sum = graph.emit('ScatterElements', [zeros, indices, updates], { axis: 0, reduction: 'add' });
   return tracer.scattered(sum, shape, indices, updates);
@@ -56,7 +58,7 @@ kernel<{ depth: number; onValue: number; offValue: number; dtype: string }>(
       graph.scalar(attrs.onValue, type),
       graph.scalar(attrs.offValue, type),
     ]);
-    const value = dtype === 'bool' ? graph.emit('Cast', [chosen], { to: ONNX_TYPE.bool }) : chosen;
+    const value = dtype === 'bool' ? graph.emit('Cast', [chosen], { to: ELEMENT_TYPE.bool }) : chosen;
     return tracer.tensor(value, shape, dtype);
   },
 );

@@ -1,6 +1,7 @@
+import { ELEMENT_TYPE } from '../onnx.ts';
 import { tf } from '../tf.ts';
 import { tracer } from '../tracer.ts';
-import { axesOf, kernel, ONNX_TYPE } from './register.ts';
+import { axesOf, kernel, onnxType } from './register.ts';
 
 interface ReduceAttrs {
   axis?: number | number[];
@@ -20,7 +21,7 @@ for (const [name, op] of Object.entries(REDUCE)) {
   kernel<ReduceAttrs>(name, ({ x }, k) => {
     const axes = axesOf(k.attrs.axis ?? k.attrs.reductionIndices, x.shape);
     const dtype = name === 'Mean' ? 'float32' : x.dtype === 'bool' ? 'int32' : x.dtype;
-    const value = dtype === x.dtype ? k.name(x) : k.graph.emit('Cast', [k.name(x)], { to: ONNX_TYPE[dtype] });
+    const value = dtype === x.dtype ? k.name(x) : k.graph.emit('Cast', [k.name(x)], { to: onnxType(dtype) });
     if (!axes.length) return tracer.tensor(value, x.shape, dtype);
     const [kept] = tf.backend_util.computeOutAndReduceShapes(x.shape, axes);
     const shape = k.attrs.keepDims ? tf.backend_util.expandShapeToKeepDim(kept, axes) : kept;
@@ -37,7 +38,7 @@ for (const name of ['ArgMax', 'ArgMin']) {
     const [axis] = axesOf(attrs.axis, x.shape);
     const index = graph.emit(name, [nameOf(x)], { axis, keepdims: 0 });
     return tracer.tensor(
-      graph.emit('Cast', [index], { to: ONNX_TYPE.int32 }),
+      graph.emit('Cast', [index], { to: ELEMENT_TYPE.int32 }),
       x.shape.filter((_, i) => i !== axis),
       'int32',
     );
@@ -51,7 +52,7 @@ kernel<{ k: number; sorted: boolean }>('TopK', ({ x }, { graph, attrs, name }) =
     sorted: attrs.sorted ? 1 : 0,
   });
   const shape = [...x.shape.slice(0, -1), attrs.k];
-  const places = graph.emit('Cast', [indices], { to: ONNX_TYPE.int32 });
+  const places = graph.emit('Cast', [indices], { to: ELEMENT_TYPE.int32 });
   return [tracer.tensor(values, shape, x.dtype), tracer.tensor(places, shape, 'int32')];
 });
 

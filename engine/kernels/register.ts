@@ -1,5 +1,7 @@
 import type { TensorInfo } from '@tensorflow/tfjs';
-import type { Graph } from '../graph.ts';
+import { UserError } from '../../common/errors.ts';
+import { modelLine } from '../explain.ts';
+import type { ElementType, Graph } from '../graph.ts';
 import { ELEMENT_TYPE } from '../onnx.ts';
 import { tf } from '../tf.ts';
 import { TRACER, tracer } from '../tracer.ts';
@@ -40,4 +42,11 @@ export const listOf = (inputs: Inputs): TensorInfo[] =>
 export const axesOf = (axis: number | number[] | undefined, shape: readonly number[]): number[] =>
   tf.util.parseAxisParam(axis as number[], [...shape]);
 
-export const ONNX_TYPE: Record<string, number> = ELEMENT_TYPE;
+/** ONNX's number for a type of tfjs's. @throws UserError for those that devices do not compute with: complex64, string */
+export function onnxType(dtype: string): number {
+  if (!Object.hasOwn(ELEMENT_TYPE, dtype))
+    throw new UserError(
+      `tensors of type ${dtype} cannot be compiled${modelLine()}; use one of [float32, int32, bool]`,
+    );
+  return ELEMENT_TYPE[dtype as ElementType];
+}

@@ -64,6 +64,12 @@ test('forms of supported operations that cannot be compiled', async () => {
   namesTheLine(fused);
 });
 
+test('types that cannot be compiled', async () => {
+  const message = await compiled((x) => tf.real(tf.cast(here(x), 'complex64')));
+  assert.match(message, 'type complex64 cannot be compiled');
+  namesTheLine(message);
+});
+
 test('an operation without a gradient', async () => {
   const message = await trained((x) => tf.stridedSlice(here(x), [0, 0], [2, 3], [1, 2]));
   assert.match(message, "operation 'StridedSlice' has no gradient");

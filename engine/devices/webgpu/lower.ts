@@ -1,5 +1,5 @@
 import type { Graph, Node, RandomInput } from '../../graph.ts';
-import { ONNX_TYPE } from '../../kernels/register.ts';
+import { ELEMENT_TYPE } from '../../onnx.ts';
 import { transpose } from '../../transpose.ts';
 import { drawInGraph } from './random.ts';
 
@@ -126,7 +126,7 @@ const REWRITES: Record<string, Rewrite | undefined> = {
   Sign(graph, { inputs: [x] }) {
     const { dtype } = graph.specs.get(x)!;
     const is = (op: string) =>
-      graph.emit('Cast', [graph.emit(op, [x, graph.scalar(0, dtype)])], { to: ONNX_TYPE[dtype] });
+      graph.emit('Cast', [graph.emit(op, [x, graph.scalar(0, dtype)])], { to: ELEMENT_TYPE[dtype] });
     return graph.emit('Sub', [is('Greater'), is('Less')]);
   },
   Neg: (graph, { inputs: [x] }) =>
@@ -184,7 +184,7 @@ function firstOf(graph: Graph, { inputs: [x], attributes }: Node, reduce: string
 
 const integers = (graph: Graph, name: string): number[] =>
   Array.from(graph.constants.get(name)!.data as BigInt64Array, Number);
-const toReal = (graph: Graph, name: string) => graph.emit('Cast', [name], { to: ONNX_TYPE.float32 });
+const toReal = (graph: Graph, name: string) => graph.emit('Cast', [name], { to: ELEMENT_TYPE.float32 });
 
 /** With the last two axes exchanged; constant matrices are exchanged here. */
 function swapped(graph: Graph, name: string): string {

@@ -1,7 +1,6 @@
 import type { InferenceSession } from 'onnxruntime-node';
 import { Graph } from '../../graph.ts';
-import { ONNX_TYPE } from '../../kernels/register.ts';
-import { encodeOnnx } from '../../onnx.ts';
+import { ELEMENT_TYPE, encodeOnnx } from '../../onnx.ts';
 import {
   coefficientsAt,
   learningRateAt,
@@ -128,7 +127,7 @@ function touchedRows(graph: Graph, group: Group): string {
   const [items] = group.shape;
   const rows = rowsOf(group);
   graph.input(rows, { dtype: 'int32', shape: [-1] });
-  const ones = graph.emit('Cast', [graph.emit('Equal', [rows, rows])], { to: ONNX_TYPE.float32 });
+  const ones = graph.emit('Cast', [graph.emit('Equal', [rows, rows])], { to: ELEMENT_TYPE.float32 });
   const marks = graph.emit('ScatterElements', [graph.filled([items], 0, 'float32'), rows, ones], { axis: 0 });
   const column = graph.emit('Reshape', [marks, graph.ints([items, 1])]);
   return graph.emit('Greater', [column, graph.scalar(0)]);

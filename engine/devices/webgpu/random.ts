@@ -1,5 +1,5 @@
 import { type Graph, type HostTensor, type RandomInput, sizeOf } from '../../graph.ts';
-import { ONNX_TYPE } from '../../kernels/register.ts';
+import { ELEMENT_TYPE } from '../../onnx.ts';
 import { dropoutParameters, GOLDEN, hash32, type Randomness, SECOND, streamKey } from '../../random.ts';
 
 // Random draws in the graph: hash32 of random.ts in unsigned 32-bit integers, bit for bit. Masks are as large as the layers
@@ -7,7 +7,7 @@ import { dropoutParameters, GOLDEN, hash32, type Randomness, SECOND, streamKey }
 
 /** The input that holds the keys. */
 export const KEYS = 'random keys';
-const UINT32 = ONNX_TYPE.uint32;
+const UINT32 = ELEMENT_TYPE.uint32;
 
 /** Emits all draws of a graph. @returns the value of each, by the name of its input */
 export function drawInGraph(graph: Graph, inputs: readonly RandomInput[]): Map<string, string> {
@@ -42,7 +42,8 @@ function dropout(graph: Graph, { shape, rate }: RandomInput, key: string): strin
 function normal(graph: Graph, { shape }: RandomInput, key: string, second: string): string {
   const pairs = Math.ceil(sizeOf(shape) / 2);
   const sides: [number, number] = [pairs, 1];
-  const real = (key: string) => graph.emit('Cast', [hash(graph, key, sides, 2)], { to: ONNX_TYPE.float32 });
+  const real = (key: string) =>
+    graph.emit('Cast', [hash(graph, key, sides, 2)], { to: ELEMENT_TYPE.float32 });
   const scaled = (x: string, factor: number) => graph.emit('Mul', [x, graph.scalar(factor)]);
   const u = scaled(graph.emit('Add', [real(key), graph.scalar(1)]), 2 ** -32);
   const radius = graph.emit('Sqrt', [scaled(graph.emit('Log', [u]), -2)]);
