@@ -63,7 +63,7 @@ export const sweep = command({
     const failed = sweep.rows.filter(({ status }) => status === 'failed').length;
     if (failed)
       throw new UserError(
-        `${failed} of ${sweep.rows.length} trials failed; the same command tries them again`,
+        `${failed} of ${sweep.rows.length} trials failed; the same command tries them again; remove a trial's folder to begin it anew`,
       );
   },
 });

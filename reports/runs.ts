@@ -11,6 +11,7 @@ import type { EpochRecord } from '../training/checkpoint.ts';
 import { readEpochs } from '../training/epochs.ts';
 import { RANKS_FILE, readRanks, type TestRanks } from '../training/ranks.ts';
 import type { RunResult } from '../training/result.ts';
+import { readResult } from '../training/result-file.ts';
 import { RunFolder } from '../training/run-folder.ts';
 
 /** A finished run, as its folder tells. */
@@ -78,7 +79,8 @@ async function runFolders(folder: string, levels: number): Promise<Found[]> {
   if (!levels) return [];
   const sweep = join(folder, SWEEP_FILE);
   if (existsSync(sweep)) {
-    const { trials } = await readJson<ReturnType<Sweep['listing']>>(sweep);
+    const trials = (await readJson<Partial<ReturnType<Sweep['listing']>> | null>(sweep))?.trials;
+    if (!Array.isArray(trials)) throw new UserError(`${sweep}: lists no trials of a sweep`);
     // Encoders that a sweep pretrains are no rows of a table; trials that lack theirs say so.
     const runs = trials.filter(({ settings }) => settings.pretrain === undefined);
     return runs.map(({ run, status, stop, error }) => ({
@@ -95,8 +97,7 @@ async function runFolders(folder: string, levels: number): Promise<Found[]> {
 async function readFinishedRun(folder: string): Promise<FinishedRun> {
   const run = RunFolder.open(folder);
   const file = (name: string) => run.file(name);
-  const result = await readJson<RunResult>(file('result.json'));
-  if (!result.test) throw new UserError(`${file('result.json')}: not the result of a run`);
+  const result = await readResult(run.path);
   const ranks = await readRanks(file(RANKS_FILE));
   requireAgreement(ranks, result, file(RANKS_FILE));
   return {

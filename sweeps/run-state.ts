@@ -1,8 +1,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { readJson } from '../common/files.ts';
 import { readEpochs } from '../training/epochs.ts';
-import type { RunResult } from '../training/index.ts';
+import { type Outcome, readOutcome } from '../training/result-file.ts';
 
 /** Where a run stands, as its folder tells. */
 export interface RunState {
@@ -13,13 +12,14 @@ export interface RunState {
   best?: number;
   /** Spent in training and validation so far. */
   seconds: number;
-  result?: RunResult;
+  result?: Outcome;
 }
 
 /**
  * Reads a run folder, whether it is there or not, is being written or is finished.
  * @param metric the validation metric that `best` is of
  * @param until leaves later epochs out of account
+ * @throws UserError where one of its files is damaged
  */
 export async function readRunState(
   folder: string,
@@ -27,9 +27,7 @@ export async function readRunState(
   until = Number.POSITIVE_INFINITY,
 ): Promise<RunState> {
   const records = (await readEpochs(folder)).filter(({ epoch }) => epoch <= until);
-  const result = existsSync(join(folder, 'result.json'))
-    ? await readJson<RunResult>(join(folder, 'result.json'))
-    : undefined;
+  const result = existsSync(join(folder, 'result.json')) ? await readOutcome(folder) : undefined;
   const scores = records.map(({ valid }) => valid[metric]).filter((score) => score !== undefined);
   // A baseline has no epochs.
   if (!records.length && result) scores.push(result.valid[metric]);

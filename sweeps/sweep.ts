@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { Cancelled, messageOf } from '../common/errors.ts';
+import { Cancelled, messageOf, UserError } from '../common/errors.ts';
 import { writeFileAtomic } from '../common/files.ts';
 import { type Candidate, fieldsOf, ranked, rungsOf, survivors } from './halving.ts';
 import { alone } from './lock.ts';
@@ -204,13 +204,21 @@ export class Sweep {
     return ready;
   }
 
-  /** Reads off the run folder where the trial stands; `change` is what is known besides. */
+  /**
+   * Reads off the run folder where the trial stands; `change` is what is known besides. Where a file is damaged, the
+   * trial has failed.
+   */
   async #refresh(row: TrialRow, change: Partial<TrialRow> = {}): Promise<void> {
     const { trial } = row;
-    const state = await readRunState(join(this.folder, trial.run), trial.metric);
-    const done = state.result !== undefined;
-    const stop = state.result?.epochs.stop;
-    this.#set(row, { state, status: done ? 'done' : 'waiting', stop, ...change });
+    try {
+      const state = await readRunState(join(this.folder, trial.run), trial.metric);
+      const done = state.result !== undefined;
+      const stop = state.result?.epochs.stop;
+      this.#set(row, { state, status: done ? 'done' : 'waiting', stop, ...change });
+    } catch (error) {
+      if (!(error instanceof UserError)) throw error;
+      this.#set(row, { status: 'failed', error: error.message });
+    }
   }
 
   #set(row: TrialRow, change: Partial<TrialRow>): void {

@@ -18,6 +18,7 @@ import {
 } from './experiment.ts';
 import { type Description, MlflowRun } from './mlflow.ts';
 import { courseOf, deviceOf, type RunResult, runResult, withoutEpochs } from './result.ts';
+import { readResult } from './result-file.ts';
 import { RunFolder } from './run-folder.ts';
 import { Trainer } from './trainer.ts';
 
@@ -73,7 +74,7 @@ export async function resumeExperiment(
   progress.run(folder.shown);
   if (existsSync(folder.file('result.json'))) {
     progress.note(`${folder.shown} is finished: this is its result`);
-    return folder.readResult<RunResult>();
+    return readResult(folder.path);
   }
   const run = await resolveExperiment(
     { set: [], threads: options.threads, ...folder.recipe(), runs: options.runs },
@@ -103,7 +104,7 @@ export async function evaluateExperiment(
     const changed = await changedInput(folder, experiment);
     if (changed) progress.warning(`${changed} is not as it was when the model was trained`);
     if (experiment.kind === 'trained') await loadParameters(folder.best, experiment.parameters);
-    const before = existsSync(folder.file('result.json')) ? await folder.readResult<RunResult>() : undefined;
+    const before = existsSync(folder.file('result.json')) ? await readResult(folder.path) : undefined;
     const course = before
       ? { epochs: before.epochs, trainSecondsPerEpoch: before.timing.trainSecondsPerEpoch }
       : withoutEpochs(trained ? 'not trained to the end' : COUNTED);

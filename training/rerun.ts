@@ -8,7 +8,7 @@ import { type Environment, environmentChanges } from './environment.ts';
 import { readEpochs } from './epochs.ts';
 import { runExperiment } from './index.ts';
 import { RANKS_FILE, readRanks, type TestRanks } from './ranks.ts';
-import type { RunResult } from './result.ts';
+import { readResult } from './result-file.ts';
 import { RunFolder } from './run-folder.ts';
 
 /**
@@ -104,7 +104,7 @@ export async function compareRuns(before: RunFolder, after: RunFolder): Promise<
 }
 
 async function outcomeOf(folder: RunFolder) {
-  const { valid, test, epochs } = await folder.readResult<RunResult>();
+  const { valid, test, epochs } = await readResult(folder.path);
   return {
     environment: await readJson<Environment>(folder.file('environment.json')),
     epochs: await readEpochs(folder.path),

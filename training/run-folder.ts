@@ -4,7 +4,7 @@ import { appendFile, mkdir, readdir, readFile, rm } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { basename, join, relative, resolve } from 'node:path';
 import { UserError } from '../common/errors.ts';
-import { explainFileError, readJson, writeFileAtomic } from '../common/files.ts';
+import { explainFileError, writeFileAtomic } from '../common/files.ts';
 import { readYamlLayer } from '../configs/layers.ts';
 import type { Plugin } from '../configs/plugins.ts';
 import type { EpochRecord, TrainingState } from './checkpoint.ts';
@@ -145,10 +145,6 @@ export class RunFolder {
     if (ranks) await writeRanks(this.file(RANKS_FILE), ranks);
     await writeFileAtomic(this.file('result.json'), `${JSON.stringify(result, null, 2)}\n`);
     await rm(this.file(OWNER_FILE));
-  }
-
-  readResult<T>(): Promise<T> {
-    return readJson<T>(this.file('result.json'));
   }
 }
 

@@ -1,4 +1,4 @@
-import { cpSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { suite } from 'uvu';
@@ -269,6 +269,42 @@ test("a sweep's runs are those that it lists; of others it says where they stand
     { folder: join(sweep, 'run-1'), reason: 'stopped: place 2 of 2 after epoch 1' },
     { folder: join(sweep, 'run-9'), reason: 'failed: no space left' },
   ]);
+});
+
+test('runs whose files are damaged are left out, with file and reason; the others are reported', async ({
+  folder,
+}) => {
+  const runs = join(folder, 'damaged');
+  const whole = { ...fair[0], seed: 9 };
+  const damages: [string, string, string][] = [
+    ['result.json', 'null', 'result.json: not a result: Invalid input'],
+    ['result.json', '{}', 'result.json: not a result: test: '],
+    ['result.json', '', 'result.json: not valid JSON'],
+    ['metrics.jsonl', 'null\n', 'metrics.jsonl:1: not the record of an epoch'],
+    ['metrics.jsonl', '{"epoch": 1, "valid": 3}\n', 'metrics.jsonl:1: not the record of an epoch'],
+  ];
+  await writeRun(join(runs, 'whole'), whole);
+  for (const [i, [file, text]] of damages.entries()) {
+    await writeRun(join(runs, `run-${i}`), { ...whole, seed: i });
+    writeFileSync(join(runs, `run-${i}`, file), text);
+  }
+  const odd = join(runs, 'run-odd');
+  await writeRun(odd, { ...whole, seed: 10 });
+  const result = JSON.parse(readFileSync(join(odd, 'result.json'), 'utf8'));
+  writeFileSync(join(odd, 'result.json'), JSON.stringify({ ...result, test: 'x' }));
+  const report = await makeReport({ paths: [runs], baselines: [] }, new Progress());
+  assert.equal(system(report, 'sasrec').results[0]?.seeds, [9]);
+  for (const [i, [, , reason]] of [...damages, ['', '', 'result.json: not a result: test: ']].entries())
+    assert.match(report.leftOut[i].reason, reason);
+  assert.match(report.leftOut[0].reason, 'Remove the file, and resume the run: it is written anew');
+  assert.is(report.leftOut.length, damages.length + 1);
+  const sweep = join(folder, 'damaged-sweep');
+  mkdirSync(sweep);
+  writeFileSync(join(sweep, 'sweep.json'), 'null');
+  assert.match(
+    await failure(makeReport({ paths: [sweep], baselines: [] }, new Progress())),
+    'sweep.json: lists no trials',
+  );
 });
 
 test('what cannot be reported is said', async ({ folder }) => {

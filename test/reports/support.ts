@@ -62,6 +62,8 @@ export async function writeRun(folder: string, run: Described): Promise<string> 
     seed,
     epochs: { run: 2, best: 2, stop: 'all 2 epochs' },
     rows: { train: 900, valid: ROWS, test: ROWS },
+    items: 50,
+    valid: {},
     ...figures(ranks),
     synthetic: false,
     protocol: {

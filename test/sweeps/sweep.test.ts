@@ -273,6 +273,26 @@ test('a folder is one sweep at a time; a lock left by a dead process is none', a
   }
 });
 
+test('a trial with a damaged file fails, with the file named; the others go on', async ({ folder: root }) => {
+  const folder = join(root, 'damaged');
+  const damages = [
+    ['result.json', 'null', 'result.json: not a result: Invalid input'],
+    ['result.json', '{}', 'result.json: not a result: epochs: '],
+    ['result.json', '', 'result.json: not valid JSON'],
+    ['metrics.jsonl', 'null\n', 'metrics.jsonl:1: not the record'],
+  ];
+  for (const [i, [file, text]] of damages.entries()) {
+    mkdirSync(join(folder, `run-${i}`), { recursive: true });
+    writeFileSync(join(folder, `run-${i}`, file), text);
+  }
+  const executor = madeUp(folder, { count: 5 });
+  const sweep = new Sweep(planOf(trials(5)), folder, executor);
+  await sweep.run(() => {});
+  assert.equal(statuses(folder), ['failed', 'failed', 'failed', 'failed', 'done']);
+  for (const [i, [, , error]] of damages.entries()) assert.match(String(sweep.rows[i].error), error);
+  assert.equal(executor.asked, ['t4 to end']);
+});
+
 test('a line of metrics.jsonl that is half written is not there yet', async ({ folder: root }) => {
   const run = join(root, 'half');
   mkdirSync(run);

@@ -139,6 +139,11 @@ for (const { name } of models.baselines()) {
       assert.is(other.test['ndcg@5'], seen.filtered['ndcg@5']);
       assert.is(other.baselines[name].test['ndcg@5'], seen.filtered['ndcg@5']);
     }
+    for (const text of ['null', '{}', '{"epochs": 3}', '']) {
+      writeFileSync(join(result.run, 'result.json'), text);
+      for (const read of [evaluate, resume])
+        assert.match((await failure(read())).message, /result\.json: not .*\. Remove the file, and resume/);
+    }
   });
 }
 

@@ -26,6 +26,7 @@ import { download } from '../../hub/index.ts';
 import { loadCheckpoint, saveCheckpoint } from '../checkpoint.ts';
 import { chooseDevice } from '../choose-device.ts';
 import { environmentOf } from '../environment.ts';
+import { readOutcome } from '../result-file.ts';
 import { RunFolder } from '../run-folder.ts';
 import { type Corpus, type CorpusReport, learnTokenizer, readCorpus } from './corpus.ts';
 import { Evaluator } from './evaluator.ts';
@@ -98,7 +99,7 @@ export async function resumePretraining(
   progress.run(folder.shown);
   if (existsSync(folder.file('result.json'))) {
     progress.note(`${folder.shown} is finished: this is its result`);
-    return folder.readResult<PretrainingResult>();
+    return (await readOutcome(folder.path)) as unknown as PretrainingResult;
   }
   await folder.claim();
   const { settings } = resolvePretraining({
