@@ -36,8 +36,9 @@ function checkedAsText(checked: readonly Checked[]): string {
     .join('\n');
 }
 
-function outcomeAsText({ name, rule, failure, skipped }: Checked['checks'][number]): string {
+function outcomeAsText({ name, rule, failure, skipped, note }: Checked['checks'][number]): string {
   if (failure) return `  ${paint(process.stdout, 'red', 'FAILED')}   ${name}: ${failure}`;
   if (skipped) return `  ${paint(process.stdout, 'dim', 'skipped')}  ${name}`;
-  return `  ${paint(process.stdout, 'green', 'ok')}       ${name}: ${rule}`;
+  const ok = `  ${paint(process.stdout, 'green', 'ok')}       ${name}: ${rule}`;
+  return note ? `${ok}\n  ${paint(process.stdout, 'yellow', 'note')}     ${name}: ${note}` : ok;
 }

@@ -34,6 +34,7 @@ import { initializeFrom } from './checkpoint.ts';
 import { chooseDevice } from './choose-device.ts';
 import type { TextTable } from './objective.ts';
 import { ModelScorer } from './scorer.ts';
+import { checkedShapes } from './shapes.ts';
 
 type RunOf<D extends Definition> = ResolvedRun<D, EncoderDefinition> & { plugins: readonly Plugin[] };
 type TrainedRun = RunOf<ModelDefinition>;
@@ -164,7 +165,7 @@ async function openTrained(run: TrainedRun, progress: Progress, start: boolean):
   const built = ownCode(definition, 'build()', () =>
     definition.build(run.model.settings, { itemCount, textDims, maxHistory, parameters }),
   );
-  const model = comparedAs(built, run.loss);
+  const model = comparedAs(checkedShapes(built), run.loss);
   if (model.loss && run.loss.type !== 'full')
     progress.warning(
       `${definition.name} trains with a loss of its own here: loss.type=${run.loss.type} (from ${run.origins['loss.type']}) has no effect`,

@@ -3,7 +3,7 @@ import { existsSync, readdirSync } from 'node:fs';
 import { appendFile, mkdir, readdir, readFile, rm } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { basename, join, relative, resolve } from 'node:path';
-import { UserError } from '../common/errors.ts';
+import { UsageError, UserError } from '../common/errors.ts';
 import { explainFileError, writeFileAtomic } from '../common/files.ts';
 import { readYamlLayer } from '../configs/layers.ts';
 import type { Plugin } from '../configs/plugins.ts';
@@ -16,6 +16,9 @@ import { RANKS_FILE, type TestRanks, writeRanks } from './ranks.ts';
 
 /** Names the process that works on the run; gone when the run is finished. */
 const OWNER_FILE = 'owner';
+
+/** Of these, one is in a folder where a run was cut off as it began: a sweep's process has a log before all else. */
+const BEGUN = [OWNER_FILE, 'log.txt'];
 
 /** '<dataset>-<model>-<encoder>-<hash>', of words that may be paths. */
 export function runName(words: readonly string[], hash: string): string {
@@ -44,12 +47,16 @@ export class RunFolder {
     return folder;
   }
 
-  /** A folder of the caller's choice, where one was given. @throws UserError where it is a run already */
+  /** A folder of the caller's choice, where one was given. @throws UserError where it is a run already, or holds other things */
   static given(path: string | undefined): RunFolder | undefined {
     if (path === undefined) return undefined;
     const folder = new RunFolder(resolve(path));
-    if (!existsSync(folder.file('config.yaml'))) return folder;
-    throw new UserError(`${folder.shown}: is a run already; go on with it with --resume ${folder.shown}`);
+    if (existsSync(folder.file('config.yaml')))
+      throw new UserError(`${folder.shown}: is a run already; go on with it with --resume ${folder.shown}`);
+    const there = existsSync(folder.path) ? readdirSync(folder.path) : [];
+    if (there.length && !BEGUN.some((name) => there.includes(name)))
+      throw new UsageError(`${folder.shown}: there is something already; name a new folder`);
+    return folder;
   }
 
   /** Makes runs/<time>-<dataset>-<model>-<encoder>-<hash>/. */

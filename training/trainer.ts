@@ -176,10 +176,13 @@ export class Trainer {
 
   #checkLoss(loss: number, step: number): void {
     if (Number.isFinite(loss)) return;
-    throw new UserError(
-      `training diverged: the loss is ${loss} at epoch ${this.state.epoch}, step ${step}; lower train.learningRate ` +
-        `(now ${this.optimizer.learningRate}), or set train.clipNorm, e.g. --set train.clipNorm=1`,
-    );
+    const { epoch } = this.state;
+    // Before the first update nothing has been learned at whatever rate.
+    const cause =
+      step === 1 && epoch === 1
+        ? ', before anything was learned: the model or what it reads holds NaN or infinity; for a plugin, rec check FILE looks for it'
+        : `; lower train.learningRate (now ${this.optimizer.learningRate}), or set train.clipNorm, e.g. --set train.clipNorm=1`;
+    throw new UserError(`training diverged: the loss is ${loss} at epoch ${epoch}, step ${step}${cause}`);
   }
 
   /** Early stopping as RecBole does it: the metric rounded to four decimals, a tie counts as an improvement. */

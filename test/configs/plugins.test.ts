@@ -137,6 +137,41 @@ test('datasets and encoders of a plugin: prepared, embedded, trained on', async 
     for (const { name, failure } of checks) assert.is(failure, undefined, name);
 });
 
+test('what a model returns is held to the contract as it is trained, too; what it never uses is noted', async ({
+  folder,
+}) => {
+  const broken = {
+    shorter: [
+      'return { items: (items) => items.rows(table), sequence: ({ vectors }) => tf.slice(vectors, [0, 0, 0], [-1, 1, -1]) };',
+      /^sequence\(\) returned \[\d+, 1, \d+\] where \[batch, length, d\] = \[\d+, \d+, \d+\] was expected/,
+    ],
+    text: [
+      "return { items: () => 'x' as any, sequence: ({ vectors }) => vectors };",
+      /^items\(\) returned no tensor but a string/,
+    ],
+    half: ['return { items: (items) => items.rows(table) } as any;', /^build\(\) returned no sequence\(\)/],
+    nan: [
+      'return { items: (items) => items.rows(table), sequence: ({ vectors }) => tf.mul(vectors, NaN) };',
+      /the loss is NaN at epoch 1, step 1, .* rec check FILE looks for it/,
+    ],
+  } as const;
+  for (const [name, [body, expected]] of Object.entries(broken)) {
+    const path = write(folder, `${name}.ts`, model(name, body));
+    const options = { model: name, plugin: [path], set: small, runs: join(folder, 'runs') };
+    const error = await runExperiment(options, new Progress()).catch((reason: unknown) => reason);
+    assert.instance(error, UserError, String(error));
+    assert.match((error as Error).message, expected);
+    const [{ checks }] = await checkPlugin(path, new Progress());
+    if (name === 'text') assert.match(checks[0].failure!, expected);
+  }
+  const idle = `embedding(parameters, 'idle', 3, size, true); ${lastItem}`;
+  const [{ checks }] = await checkPlugin(write(folder, 'idle.ts', model('idle', idle)), new Progress());
+  assert.equal(
+    checks.flatMap(({ failure, note }) => failure ?? note ?? []),
+    ['the loss does not depend on idle.weight: training leaves such parameters as they are'],
+  );
+});
+
 test('what is wrong with an encoder or a dataset is found', async ({ folder }) => {
   const unsteady = write(
     folder,

@@ -23,7 +23,7 @@ import {
 
 for (const definition of models.all())
   for (const { name, checks } of contractOf(definition))
-    for (const { rule, run } of checks) test(`${name}: ${rule}`, run);
+    for (const { rule, run } of checks) test(`${name}: ${rule}`, () => run());
 
 for (const variant of variants()) {
   test(`${variant.name}: every item changes all vectors from its own on`, async () => {

@@ -29,6 +29,23 @@ test('more than nine plugins are loaded in the order in which they were given', 
   );
 });
 
+test('a run goes into a folder that is new, empty, or of a run that was cut off as it began', async ({
+  path,
+}) => {
+  const at = (name: string) => join(path, name);
+  assert.ok(RunFolder.given(at('new')));
+  assert.ok(RunFolder.given(path));
+  mkdirSync(at('mine'));
+  writeFileSync(join(at('mine'), 'data.csv'), '');
+  assert.throws(() => RunFolder.given(at('mine')), /mine: there is something already; name a new folder/);
+  const begun = new RunFolder(at('begun'));
+  await begun.claim();
+  writeFileSync(begun.file('dataset.json'), '{}');
+  assert.ok(RunFolder.given(at('begun')));
+  writeFileSync(begun.file('config.yaml'), '');
+  assert.throws(() => RunFolder.given(at('begun')), /is a run already; go on with it with --resume/);
+});
+
 test('a run is taken over by another process, or finished; a disk that fails is neither', async ({
   path,
 }) => {

@@ -17,8 +17,11 @@ export interface Checked {
   kind: 'model' | 'encoder' | 'dataset';
   /** With the choices of its settings: 'unisrec inductive shared'. */
   name: string;
-  /** `failure` says how a rule is broken; `skipped`, that it was not looked at, as a rule before it is broken. */
-  checks: { name: string; rule: string; failure?: string; skipped?: boolean }[];
+  /**
+   * `failure` says how a rule is broken; `skipped`, that it was not looked at, as a rule before it is broken; `note`, what
+   * is worth a look though the rule holds.
+   */
+  checks: { name: string; rule: string; failure?: string; skipped?: boolean; note?: string }[];
 }
 
 /** The contract of a model: a list of checks for every variant of its settings. */
@@ -52,9 +55,9 @@ export async function checkPlugin(path: string, progress: Progress): Promise<Che
     const outcomes: Checked['checks'] = [];
     let skipped = false;
     for (const { name, rule, basic, run } of checks) {
-      const failure: string | undefined = skipped ? undefined : await failureOf(run);
-      outcomes.push({ name, rule, failure, skipped });
-      skipped ||= basic === true && failure !== undefined;
+      const outcome: Outcome = skipped ? { skipped } : await outcomeOf(run);
+      outcomes.push({ name, rule, ...outcome });
+      skipped ||= basic === true && outcome.failure !== undefined;
       progress.advance(++done, total);
     }
     checked.push({ ...of, checks: outcomes });
@@ -63,17 +66,26 @@ export async function checkPlugin(path: string, progress: Progress): Promise<Che
   return checked;
 }
 
-async function failureOf(run: () => Promise<void>): Promise<string | undefined> {
+type Outcome = Omit<Checked['checks'][number], 'name' | 'rule'>;
+
+async function outcomeOf(run: Check['run']): Promise<Outcome> {
+  const outcome: Outcome = {};
   try {
-    await run();
-    return undefined;
+    await run((text) => {
+      outcome.note = text;
+    });
   } catch (error) {
-    // What breaks as the model is compiled is wrapped by what the compiler says of it.
-    if (error instanceof Error && error.cause instanceof Broken) return error.cause.message;
-    if (error instanceof Broken || error instanceof UserError) return error.message;
-    // Not a rule that is broken, but code that fails: where, the user has to know.
-    const place =
-      error instanceof Error ? error.stack?.split('\n').find((line) => line.includes('at ')) : undefined;
-    return `${messageOf(error)}${place ? ` (${place.trim()})` : ''}`;
+    outcome.failure = failureOf(error);
   }
+  return outcome;
+}
+
+function failureOf(error: unknown): string {
+  // What breaks as the model is compiled is wrapped by what the compiler says of it.
+  if (error instanceof Error && error.cause instanceof Broken) return error.cause.message;
+  if (error instanceof Broken || error instanceof UserError) return error.message;
+  // Not a rule that is broken, but code that fails: where, the user has to know.
+  const place =
+    error instanceof Error ? error.stack?.split('\n').find((line) => line.includes('at ')) : undefined;
+  return `${messageOf(error)}${place ? ` (${place.trim()})` : ''}`;
 }

@@ -21,6 +21,8 @@ import {
 } from './variants.ts';
 import { devices, distance, ensure, guarded, history, places, type Vectors, vectorsOf } from './vectors.ts';
 
+type Note = (text: string) => void;
+
 /** One rule of the contract, and how it is checked. */
 export interface Check {
   name: string;
@@ -28,8 +30,11 @@ export interface Check {
   rule: string;
   /** True where the rules after it mean nothing once this one is broken. */
   basic?: boolean;
-  /** @throws Broken where it does not hold */
-  run(): Promise<void>;
+  /**
+   * @param note takes what is worth a look though the rule holds
+   * @throws Broken where it does not hold
+   */
+  run(note?: Note): Promise<void>;
 }
 
 /** Vectors that must be equal may differ by rounding alone, as products of other shapes round otherwise. */
@@ -40,7 +45,12 @@ const LENGTH = 6;
 export const LENGTHS = [2, 3, 5, 15, 4, 9, 2, 3];
 
 /** What every trained model must keep: name, rule, how it is checked. */
-const rules: [string, string, (variant: Variant, built: Built) => Promise<void> | void, basic?: 'basic'][] = [
+const rules: [
+  string,
+  string,
+  (variant: Variant, built: Built, note?: Note) => Promise<void> | void,
+  basic?: 'basic',
+][] = [
   ['shapes', 'a vector an item, a vector after every position, all finite', checkShapes, 'basic'],
   ['finite', 'loss and gradients are finite numbers', checkFinite, 'basic'],
   [
@@ -63,11 +73,11 @@ export function modelChecks(variant: Variant): Check[] {
     name,
     rule,
     basic: basic !== undefined,
-    async run() {
+    async run(note) {
       const built = guardedBuild(variant);
       stir(built);
       try {
-        await check(variant, built);
+        await check(variant, built, note);
       } finally {
         built.parameters.dispose();
       }
@@ -96,15 +106,19 @@ async function checkShapes(variant: Variant, built: Built): Promise<void> {
     ensure(values.every(Number.isFinite), `${part} returned a value that is not finite`);
 }
 
-function checkFinite(variant: Variant, built: Built): void {
+function checkFinite(variant: Variant, built: Built, note?: Note): void {
   const feeds = stepFeeds(built.model, someBatches(built)[0], textFor(variant), 0);
-  const { loss, gradients } = eagerStep(built, feeds, { seed: 0, step: 0 });
+  const { loss, gradients, unreached } = eagerStep(built, feeds, { seed: 0, step: 0 });
   ensure(Number.isFinite(loss), `the loss is ${loss}`);
   for (const [name, gradient] of gradients)
     ensure(
       gradient.every(Number.isFinite),
       `the gradient of ${name} is not finite, though the loss is: a root, norm, logarithm or quotient has no slope at 0. ` +
         'Add a small number to what goes into it; tf.where on what comes out does not help',
+    );
+  if (unreached.length)
+    note?.(
+      `the loss does not depend on ${unreached.join(', ')}: training leaves such parameters as they are`,
     );
 }
 

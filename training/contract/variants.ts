@@ -145,8 +145,13 @@ export interface LossAndGradients {
   gradients: Map<string, Float32Array>;
 }
 
+interface EagerStep extends LossAndGradients {
+  /** Names of trainable parameters that the loss does not depend on. */
+  unreached: string[];
+}
+
 /** Loss and gradients of one step by eager tfjs. */
-export function eagerStep({ model, parameters }: Built, feeds: Feeds, at: Randomness): LossAndGradients {
+export function eagerStep({ model, parameters }: Built, feeds: Feeds, at: Randomness): EagerStep {
   return eagerGradients(parameters, () => {
     const inputs = Object.fromEntries(Object.entries(feeds).map(([name, t]) => [name, tensorOf(t)]));
     return withRandomness(at, () => trainingLoss(model, ITEMS)(inputs));
@@ -154,9 +159,10 @@ export function eagerStep({ model, parameters }: Built, feeds: Feeds, at: Random
 }
 
 /** A scalar function of the parameters, differentiated by tfjs; zeros for parameters that it does not reach. */
-export function eagerGradients(parameters: Parameters, loss: () => tf.Scalar): LossAndGradients {
+export function eagerGradients(parameters: Parameters, loss: () => tf.Scalar): EagerStep {
   const trainable = parameters.trainable();
   const gradients = new Map<string, Float32Array>();
+  const unreached: string[] = [];
   const value = tf.tidy(() => {
     const { value, grads } = tf.variableGrads(
       loss,
@@ -165,10 +171,11 @@ export function eagerGradients(parameters: Parameters, loss: () => tf.Scalar): L
     for (const { name, values, variable } of trainable) {
       const gradient = grads[variable.name]?.dataSync().slice() as Float32Array | undefined;
       gradients.set(name, gradient ?? new Float32Array(values.length));
+      if (!gradient) unreached.push(name);
     }
     return value.dataSync()[0];
   });
-  return { loss: value, gradients };
+  return { loss: value, gradients, unreached };
 }
 
 /** Largest difference of two gradients, relative to the largest element of the whole gradient. */

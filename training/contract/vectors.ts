@@ -2,6 +2,7 @@ import { messageOf } from '../../common/errors.ts';
 import { compile, cpuDevice, type Device, type HostTensor, modelLine, tf } from '../../engine/index.ts';
 import type { Items, Recommender } from '../../models/index.ts';
 import { catalogue, historyOf } from '../objective.ts';
+import { checkedShapes } from '../shapes.ts';
 import { type Built, ITEMS, textFor, type Variant } from './variants.ts';
 
 /** A rule of the contract that a model breaks; the message says how, and what usually causes it. */
@@ -11,47 +12,14 @@ export function ensure(holds: boolean, message: string): asserts holds {
   if (!holds) throw new Broken(message);
 }
 
-const shown = (shape: readonly number[]) => `[${shape.join(', ')}]`;
-
 /** The model, with the shapes of what it returns checked, and its own failures named by where they come from. */
 export function guarded(model: Recommender): Recommender {
-  let d: number | undefined;
-  return {
+  return checkedShapes({
     ...model,
-    items(items, mode) {
-      const vectors = named('items()', () => model.items(items, mode));
-      d = vectors.shape[1];
-      ensure(
-        vectors.rank === 2 && vectors.shape[0] === items.count,
-        `items() returned ${shown(vectors.shape)} for ${items.count} items; it must return [count, d], a vector an item`,
-      );
-      return vectors;
-    },
-    sequence(history, mode) {
-      const { batch, length, last } = history;
-      const vectors = named('sequence()', () => model.sequence(history, mode));
-      const lengths = last ? [length, 1] : [length];
-      const wanted = `[batch, length, d] = ${shown([batch, length, d ?? Number.NaN])}`;
-      ensure(
-        vectors.rank === 3 &&
-          vectors.shape[0] === batch &&
-          lengths.includes(vectors.shape[1]) &&
-          vectors.shape[2] === d,
-        `sequence() returned ${shown(vectors.shape)} where ${wanted} was expected: a vector after every position, as wide as those of items()`,
-      );
-      return vectors;
-    },
-    ...(model.loss && {
-      loss(batch, mode) {
-        const loss = named('loss()', () => model.loss!(batch, mode));
-        ensure(
-          loss.rank === 0,
-          `loss() returned ${shown(loss.shape)}; it must return one number, a mean over rows`,
-        );
-        return loss;
-      },
-    }),
-  };
+    items: (items, mode) => named('items()', () => model.items(items, mode)),
+    sequence: (history, mode) => named('sequence()', () => model.sequence(history, mode)),
+    ...(model.loss && { loss: (batch, mode) => named('loss()', () => model.loss!(batch, mode)) }),
+  });
 }
 
 function named<T>(part: string, call: () => T): T {
