@@ -1,18 +1,25 @@
 import { Worker } from 'node:worker_threads';
 import { messageOf, UserError } from '../common/errors.ts';
 import type { Device } from './devices/contract.ts';
-import { type HostTensor, type Spec, sizeOf } from './graph.ts';
-import { Parcel } from './parcel.ts';
+import type { Spec } from './graph.ts';
+import { copyTensors, Parcel } from './parcel.ts';
 import type { Randomness } from './random.ts';
 import { type Executable, type Model, modelOf } from './session.ts';
 
 /** What a thread is asked; it answers every request with an Answer of the same number. */
 export type Request =
-  | { kind: 'load'; session: number; model: Model; inputs: [string, Spec][]; outputs: [string, Spec][] }
-  | { kind: 'run'; session: number; parcel: ArrayBuffer; randomness: Randomness }
+  | {
+      kind: 'load';
+      session: number;
+      model: Model;
+      inputs: [string, Spec][];
+      outputs: [string, Spec][];
+      /** A Parcel of inputs and outputs: what runs read and write. */
+      shared: SharedArrayBuffer;
+    }
+  | { kind: 'run'; session: number; randomness: Randomness }
   | { kind: 'release'; session: number };
-/** `parcel` comes back with errors, too. */
-export type Answer = { number: number; parcel?: ArrayBuffer; error?: string };
+export type Answer = { number: number; error?: string };
 
 /** A device whose graphs run in a thread of their own, one operation at a time, while this thread does other things. */
 export interface ThreadDevice extends Device {
@@ -20,8 +27,9 @@ export interface ThreadDevice extends Device {
 }
 
 /**
- * Starts a thread that runs graphs. What a run reads and writes is copied into a buffer that goes to the thread and comes
- * back: it pays where a graph computes for much longer than its parameters and gradients take to copy.
+ * Starts a thread that runs graphs. What a run reads and writes is copied through memory that both threads see: it pays
+ * where a graph computes for much longer than its parameters and gradients take to copy. (Buffers that went to the thread and
+ * came back would count as new memory every time, and keep the garbage collector busy.)
  */
 export function openThread(): ThreadDevice {
   const worker = new Worker(new URL('./thread-entry.js', import.meta.url), { stdout: true });
@@ -48,14 +56,14 @@ export function openThread(): ThreadDevice {
   );
   worker.on('exit', () => settle(new UserError('a computing thread ended before it answered')));
 
-  const ask = (request: Request, transfer: ArrayBuffer[] = []): Promise<Answer> => {
+  const ask = (request: Request): Promise<Answer> => {
     if (ended) return Promise.reject(ended);
     const number = requests++;
     // A process does not end while it waits for an answer.
     worker.ref();
     return new Promise((resolve, reject) => {
       waiting.set(number, { resolve, reject });
-      worker.postMessage({ number, request }, transfer);
+      worker.postMessage({ number, request });
     });
   };
 
@@ -70,16 +78,15 @@ export function openThread(): ThreadDevice {
       const random = new Set(model.randomInputs.map(({ name }) => name));
       const inputs = [...graph.inputs].filter(([name]) => !random.has(name)).map(specOf);
       const outputs = [...graph.outputs].map(specOf);
-      check(await ask({ kind: 'load', session, model, inputs, outputs }));
       const parcel = new Parcel([...inputs, ...outputs]);
-      let buffer = new ArrayBuffer(parcel.bytes);
+      const shared = new SharedArrayBuffer(parcel.bytes);
+      const tensors = parcel.open(shared);
+      check(await ask({ kind: 'load', session, model, inputs, outputs, shared }));
       return {
         async run(feeds, results, randomness) {
-          copy(feeds, parcel.open(buffer), inputs);
-          const answer = await ask({ kind: 'run', session, parcel: buffer, randomness }, [buffer]);
-          buffer = answer.parcel!;
-          check(answer);
-          copy(parcel.open(buffer), results, outputs);
+          copyTensors(feeds, tensors, inputs);
+          check(await ask({ kind: 'run', session, randomness }));
+          copyTensors(tensors, results, outputs);
         },
         async release() {
           if (!ended) check(await ask({ kind: 'release', session }));
@@ -98,16 +105,3 @@ function check({ error }: Answer): void {
 }
 
 const specOf = ([name, { dtype, shape }]: [string, Spec]): [string, Spec] => [name, { dtype, shape }];
-
-function copy(
-  from: Record<string, HostTensor>,
-  to: Record<string, HostTensor>,
-  names: readonly [string, Spec][],
-): void {
-  for (const [name, { shape }] of names) {
-    const { length } = from[name].data;
-    if (length !== sizeOf(shape))
-      throw new UserError(`'${name}' of shape [${shape}] was given ${length} elements`);
-    to[name].data.set(from[name].data);
-  }
-}
