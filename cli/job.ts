@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import { messageOf } from '../common/errors.ts';
 import { runJob } from '../common/job.ts';
 import type { Progress } from '../common/progress.ts';
 import { interrupted, interruptible } from './interrupt.ts';
@@ -36,7 +37,9 @@ export function jobsOf<Module>(module: URL, resume = 'rec run') {
       return result as Awaited<ReturnType<Jobs<Module>[Name]>>;
     } catch (error) {
       renderer.close();
-      if (folder && existsSync(join(folder, 'last.safetensors'))) {
+      // A full disk may leave no checkpoint; with space made, the run goes on all the same.
+      const full = messageOf(error).endsWith('(ENOSPC)');
+      if (folder && (full || existsSync(join(folder, 'last.safetensors')))) {
         const path = /[^\w./-]/.test(folder) ? `'${folder}'` : folder;
         process.stderr.write(`resume with: ${resume} --resume ${path}\n`);
       }

@@ -1,5 +1,5 @@
 import yargs, { type Argv } from 'yargs';
-import { nearest, UsageError } from '../common/errors.ts';
+import { nearest, UsageError, unknownName } from '../common/errors.ts';
 import { packageManifest } from '../common/package.ts';
 import { check } from './check.ts';
 import { data } from './data.ts';
@@ -89,10 +89,20 @@ function refuseRepeats(options: Record<string, unknown>, rec: Argv): true {
 
 // What yargs knows of the command that was being parsed; its types leave these two out.
 interface ParsedOptions {
-  getOptions(): { key: Record<string, unknown>; array: string[] };
+  getOptions(): { key: Record<string, unknown>; array: string[]; demandedOptions: Record<string, unknown> };
+  getGroups(): Record<string, string[]>;
 }
 interface ParsedCommands {
   getCommands(): [command: string, ...unknown[]][];
+}
+
+/** The positional arguments that the command which was being parsed must have. */
+function requiredOf(rec: Argv): string[] {
+  const parsed = rec as unknown as ParsedOptions;
+  const { demandedOptions } = parsed.getOptions();
+  return (parsed.getGroups()['Positionals:'] ?? [])
+    .filter((name) => name in demandedOptions)
+    .map((name) => `<${name}>`);
 }
 
 /** Says what yargs says in a user's words, with the nearest valid option or command for an unknown one. */
@@ -100,7 +110,16 @@ function explain(message: string, rec: Argv, usage: unknown): string {
   const lacking = /^Not enough arguments following: (.*)/.exec(message);
   if (lacking) return `--${lacking[1]} needs a value. See rec --help.`;
   if (message.startsWith('Not enough non-option arguments'))
-    return 'a required argument is missing. See rec --help.';
+    return `a required argument is missing: ${requiredOf(rec).join(' ')}. See rec --help.`;
+  const choice = /Argument: ([^,]+), Given: "(.*)", Choices: (.*)/.exec(message);
+  if (choice) {
+    const [, name, given, choices] = choice;
+    return unknownName(
+      name,
+      given,
+      [...choices.matchAll(/"([^"]*)"/g)].map(([, one]) => one),
+    ).message;
+  }
   const unknown = /^Unknown (?:argument|command)s?: ([^,]*)/.exec(message);
   if (!unknown) return message;
   const options = Object.keys((rec as unknown as ParsedOptions).getOptions().key);

@@ -1,5 +1,5 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { basename, dirname, join, resolve } from 'node:path';
+import { basename, dirname, isAbsolute, join, relative, resolve } from 'node:path';
 import { stringify } from 'yaml';
 import type { InferredOptionTypes } from 'yargs';
 import { UsageError, UserError } from '../common/errors.ts';
@@ -29,14 +29,15 @@ export function describeOwn({ reviews, items, columns, save, dataset }: Own): st
   if (dataset !== undefined) throw new UsageError('give either --dataset or --reviews, not both.');
   for (const file of [reviews, items])
     if (file !== undefined && !existsSync(file)) throw new UserError(`${file}: does not exist (ENOENT)`);
-  const own: OwnFiles = {
-    reviews: resolve(reviews),
-    ...(items !== undefined && { items: resolve(items) }),
+  const described = (place: (file: string) => string): OwnFiles => ({
+    reviews: place(reviews),
+    ...(items !== undefined && { items: place(items) }),
     columns: columns === undefined ? {} : parseColumns(columns),
-  };
+  });
   const name = basename(reviews).replace(/\..*$/, '');
-  const path = save ?? join(cacheFolder('own', hashJson(own).slice(0, 12)), `${name}.yaml`);
+  const path = save ?? join(cacheFolder('own', hashJson(described(resolve)).slice(0, 12)), `${name}.yaml`);
   if (!/\.ya?ml$/.test(path)) throw new UsageError(`--save ${path}: the name must end in .yaml`);
+  const own = described((file) => seenFrom(dirname(path), file));
   const content = stringify({ summary: `${basename(reviews)}, described on the command line`, own });
   if (existsSync(path) && readFileSync(path, 'utf8') !== content)
     throw new UsageError(`--save ${path}: there is another file of that name already.`);
@@ -47,4 +48,10 @@ export function describeOwn({ reviews, items, columns, save, dataset }: Own): st
     throw explainFileError(error, path);
   }
   return path;
+}
+
+/** The path of a file in a folder, or below it, as from there: both may be moved together. Else the whole path. */
+function seenFrom(folder: string, file: string): string {
+  const path = relative(folder, file);
+  return path.startsWith('..') || isAbsolute(path) ? resolve(file) : path;
 }

@@ -24,6 +24,7 @@ const searchOptions = {
   method: text('bm25, dense or hybrid [default: bm25]'),
   ...encoderOptions,
   ...configOptions,
+  dataset: text('a search task: a name from `rec datasets`, or a folder in a known layout'),
   ...deviceOptions,
   ...outputOptions,
 };

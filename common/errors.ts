@@ -47,9 +47,9 @@ export function unknownName(
   const hint = nearest(word, candidates);
   const from = origin ? ` (from ${origin})` : '';
   const meant = hint ? `; did you mean '${hint}'?` : '.';
-  return new UsageError(
-    `unknown ${kind} '${word}'${from}${meant} Must be one of [${[...candidates].sort().join(', ')}].`,
-  );
+  const quote = candidates.some((name) => name.includes(',')) ? "'" : '';
+  const names = [...candidates].sort().map((name) => `${quote}${name}${quote}`);
+  return new UsageError(`unknown ${kind} '${word}'${from}${meant} Must be one of [${names.join(', ')}].`);
 }
 
 /** The message of anything thrown. */

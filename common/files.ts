@@ -94,6 +94,9 @@ export function explainFileError(error: unknown, path: string): unknown {
     ENOTDIR: 'a part of this path is not a folder',
   };
   if (!code || !(code in reasons)) return error;
+  // That is what Node says where a folder, with those above it, cannot be made on a read-only file system.
+  if (code === 'ENOENT' && (error as NodeJS.ErrnoException).syscall === 'mkdir')
+    return new UserError(`${path}: cannot be made; is the file system read-only?`, { cause: error });
   return new UserError(`${path}: ${reasons[code]} (${code})`, { cause: error });
 }
 

@@ -4,7 +4,14 @@ import { writeItems } from './items.ts';
 import { Loader } from './load.ts';
 import type { HistoryReading } from './readers/layout.ts';
 import { itemsInOrderOfAppearance, keepItemsOfHistories, type PooledRows, rowsOfHistories } from './rows.ts';
-import { metadataNote, type PrepareContext, type Prepared, Steps } from './steps.ts';
+import {
+  metadataNote,
+  noRowsLeft,
+  type PrepareContext,
+  type Prepared,
+  Steps,
+  WITHOUT_METADATA,
+} from './steps.ts';
 import { columns, writeStore } from './store.ts';
 import { type HistoryRows, type SplitName, splitNames } from './table.ts';
 
@@ -34,12 +41,11 @@ export async function prepareHistories(reading: HistoryReading, context: Prepare
       valid: keepItemsOfHistories(kept.valid, has),
       test: keepItemsOfHistories(kept.test, has),
     };
-    steps.add('drop items without metadata', 'rows', read, sizeOf(kept), metadataNote(items));
+    steps.add(WITHOUT_METADATA, 'rows', read, sizeOf(kept), metadataNote(items));
   }
   const pooled = rowsOfHistories(kept);
   steps.add('drop rows with an empty history', 'rows', sizeOf(kept), sizeOf(kept) - pooled.emptyHistories);
-  if (splitNames.every((split) => !pooled.rows[split].target.length))
-    throw new UserError('no rows are left: every history is empty after the rules of preparation.');
+  if (splitNames.every((split) => !pooled.rows[split].target.length)) throw noRowsLeft(steps);
   const order = reading.candidates ?? itemsInOrderOfAppearance(pooled, reading.names.length);
   const note = reading.candidates
     ? "the source's own list, in its order"

@@ -48,7 +48,7 @@ export async function detectLayout(path: string): Promise<Layout> {
     ? `${files.slice(0, 8).join(', ')}${files.length > 8 ? ', ...' : ''}`
     : 'nothing';
   throw new UserError(
-    `${path}: no dataset was recognised (it holds ${shown}). A folder holds one of: X.train.inter, X.valid.inter and X.test.inter; X.inter (and X.item); X.train.csv, X.valid.csv and X.test.csv; a CSV file with the columns user_id, parent_asin, rating, timestamp; reviews as .jsonl or .json (each also .gz). Item metadata lie beside them as .jsonl, .json or .csv.`,
+    `${path}: no dataset was recognised (it holds ${shown}). A folder holds one of: X.train.inter, X.valid.inter and X.test.inter; X.inter (and X.item); X.train.csv, X.valid.csv and X.test.csv; a CSV file with the columns user_id, parent_asin, rating, timestamp; reviews as .jsonl or .json (each also .gz). Item metadata lie beside them as .jsonl, .json or .csv. Any other CSV, JSON or Parquet file is named by --reviews (and --items, --columns): see rec data prepare --help.`,
   );
 }
 

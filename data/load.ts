@@ -271,7 +271,7 @@ function reasonOf(type: string, message: string): string {
   const columns = /Columns: (\d+) Found: (\d+)/.exec(message);
   if (columns) return `${columns[2]} columns where the header has ${columns[1]}`;
   if (type === 'UNQUOTED VALUE') return 'broken CSV quoting';
-  if (type === 'INVALID ENCODING') return 'not valid UTF-8';
+  if (type === 'INVALID ENCODING') return 'not valid UTF-8; convert the file, as by iconv -f LATIN1 -t UTF-8';
   if (type === 'LINE SIZE OVER MAXIMUM') return 'longer than 2 MB';
   return message;
 }

@@ -8,7 +8,7 @@ import { Loader } from './load.ts';
 import type { InteractionReading, Reading } from './readers/layout.ts';
 import { Rules, sequencesInOrder } from './rules.ts';
 import type { DataSettings } from './settings.ts';
-import { metadataNote, type PrepareContext, type Prepared, Steps } from './steps.ts';
+import { metadataNote, noRowsLeft, type PrepareContext, type Prepared, Steps } from './steps.ts';
 import { type StoreWriter, writeStore } from './store.ts';
 import { type BadRows, splitNames } from './table.ts';
 
@@ -46,7 +46,7 @@ async function prepareInteractions(reading: InteractionReading, context: Prepare
   if (items && reading.items?.complete) await rules.dropUndescribed(metadataNote(items));
   if (reading.candidates) await database.list('listed', reading.candidates);
   const counts = await arrange(rules, reading.candidates !== undefined);
-  await requireRows(counts, database, settings);
+  await requireRows(counts, database, settings, steps);
   const times = await rules.times();
   progress.end();
   await writeStore(context.folder, { ...counts, pool: counts.interactions }, async (writer) => {
@@ -120,10 +120,10 @@ async function requireRows(
   counts: Manifest['counts'],
   database: Database,
   { split, timestamps }: DataSettings,
+  steps: Steps,
 ): Promise<void> {
   const missing = splitNames.filter((name) => !counts[name]);
-  if (missing.length === 3)
-    throw new UserError('no rows are left: every history is empty after the rules of preparation.');
+  if (missing.length === 3) throw noRowsLeft(steps);
   if (!missing.length) return;
   const day = (ms: number): string => new Date(ms).toISOString().slice(0, 10);
   const [first, last] = await database.numbers('SELECT min(time), max(time) FROM interactions');

@@ -1,7 +1,7 @@
 import type { SqlEngine } from './database.ts';
 import type { SplitTimes } from './dataset.ts';
 import type { DataSettings } from './settings.ts';
-import { splitRules } from './steps.ts';
+import { splitRules, WITHOUT_METADATA } from './steps.ts';
 import { splitNames } from './table.ts';
 
 /**
@@ -122,7 +122,7 @@ export class Rules {
   async dropUndescribed(note: string): Promise<void> {
     await this.#next(`
       SELECT * FROM interactions WHERE item_id IN (SELECT item_id FROM items JOIN described USING (item_name))`);
-    await this.#recordCount('drop items without metadata', note);
+    await this.#recordCount(WITHOUT_METADATA, note);
   }
 
   /**

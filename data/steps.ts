@@ -1,3 +1,4 @@
+import { UserError } from '../common/errors.ts';
 import type { Progress } from '../common/progress.ts';
 import type { Database } from './database.ts';
 import type { Manifest } from './dataset.ts';
@@ -32,6 +33,9 @@ export const splitRules = {
 } as const;
 export type Split = keyof typeof splitRules;
 
+/** What a manifest calls the rule that drops items without metadata. */
+export const WITHOUT_METADATA = 'drop items without metadata';
+
 /** How a dataset was split; rows that bring their histories come split. */
 export function splitOf({ steps }: Manifest): Split {
   const splits = Object.keys(splitRules) as Split[];
@@ -46,6 +50,15 @@ export class Steps {
   readonly add = (rule: string, unit: string, before: number, after: number, note?: string): void => {
     this.list.push({ rule, unit, in: before, out: after, ...(note !== undefined && { note }) });
   };
+}
+
+/** No row is left: what each rule left over, and what is likely behind it. */
+export function noRowsLeft({ list }: Steps): UserError {
+  const counts = list.map(({ rule, unit, in: before, out }) => `${rule}: ${before} -> ${out} ${unit}`);
+  const cause = list.some(({ rule, out }) => rule === WITHOUT_METADATA && !out)
+    ? 'no interaction is with an item that has metadata: do both files name items alike?'
+    : 'a row needs an earlier interaction of the same user, and every user has but one.';
+  return new UserError(`no rows are left (${counts.join('; ')}): ${cause}`);
 }
 
 /** What there was to know of the metadata. */

@@ -64,7 +64,7 @@ interface Found {
 
 async function foldersAt(path: string): Promise<Found[]> {
   const whole = resolve(path);
-  if (!existsSync(whole)) throw new UsageError(`${path}: does not exist`);
+  if (!existsSync(whole)) throw new UserError(`${path}: does not exist`);
   if (!statSync(whole).isDirectory())
     throw new UsageError(`${path}: is a file; name the folder of a run, or of runs`);
   const found = await runFolders(whole, 2);

@@ -126,7 +126,10 @@ export class RunFolder {
 
   /** Adds an epoch's line to metrics.jsonl and its points to the TensorBoard events, and to MLflow where it is followed there. */
   async addEpoch(record: EpochRecord): Promise<void> {
-    await appendFile(this.file('metrics.jsonl'), `${JSON.stringify(record)}\n`);
+    const path = this.file('metrics.jsonl');
+    await appendFile(path, `${JSON.stringify(record)}\n`).catch((error) => {
+      throw explainFileError(error, path);
+    });
     const events = new EventsWriter(this.file(EVENTS_FILE));
     writeEvents(events, record);
     events.close();

@@ -1,4 +1,5 @@
 import { basename } from 'node:path';
+import { UserError } from '../../common/errors.ts';
 import { seeded } from '../../common/random.ts';
 import { sortFiles } from '../../data/readers/amazon.ts';
 import { forEachItem } from '../../data/readers/items.ts';
@@ -45,6 +46,11 @@ async function reviewsAsQueries(paths: readonly string[], reading: Reading): Pro
       found.push({ item, text: cleanText(`${title} ${text}`) });
     });
   step(`reviews of ${settings.minRating} stars and ${settings.minLength} characters`, read, found.length);
+  if (read && !found.length)
+    throw new UserError(
+      `${paths.join(', ')}: of ${read} reviews none can be a query: one has ${settings.minRating} stars and ${settings.minLength} ` +
+        'characters at least; lower pool.minRating or pool.minLength (and look at pool.after)',
+    );
   const drawn =
     found.length <= settings.queries
       ? found

@@ -37,7 +37,8 @@ test('unknown commands and options name the nearest', async () => {
   await refused(['run', '--modl', 'x'], "did you mean '--model'?");
   await refused(['data'], 'which action?');
   await refused(['data', 'prepre'], "did you mean 'prepare'?");
-  await refused(['evaluate'], 'a required argument is missing');
+  await refused(['evaluate'], 'a required argument is missing: <folder>. See');
+  await refused(['setup', 'tensorflw'], "unknown device 'tensorflw'; did you mean 'tensorflow'?");
   await refused(['run', '--seed'], '--seed needs a value');
   await refused(['run', '--seed', '1', '--seed', '2'], '--seed is given 2 times: 1, 2');
 });

@@ -77,9 +77,11 @@ test('a run is repeated, and is the same', async ({ folder }) => {
 test('wrong usage exits with 2 and writes nothing', async ({ folder }) => {
   const out = join(folder, 'a.html');
   for (const [args, message] of [
-    [['report'], 'a required argument is missing'],
-    [['report', join(folder, 'nowhere'), '--out', out], 'nowhere: does not exist'],
-    [['report', folder, '--seen', 'both'], 'kept'],
+    [['report'], 'a required argument is missing: <runs>'],
+    [
+      ['report', folder, '--seen', 'filterd'],
+      "unknown seen 'filterd'; did you mean 'filtered'? Must be one of [filtered, kept]",
+    ],
     [['report', folder, '--out', 'a.doc'], 'must end with one of'],
   ] as const) {
     const { code, stdout, stderr } = await execHere([...args]);
@@ -87,6 +89,9 @@ test('wrong usage exits with 2 and writes nothing', async ({ folder }) => {
     assert.is(stdout, '');
     assert.match(stderr, message);
   }
+  const nowhere = await execHere(['report', join(folder, 'nowhere'), '--out', out]);
+  assert.is(nowhere.code, 1, 'as of other commands that read a run');
+  assert.match(nowhere.stderr, 'nowhere: does not exist');
   assert.not.ok(existsSync(out));
 });
 

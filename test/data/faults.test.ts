@@ -38,7 +38,9 @@ test('bytes that are no UTF-8 are counted as bad rows, in JSON and in CSV', () =
       ',5,1600000000000\n',
     );
     const table = await load(await writeFiles(`${folder}/b`, { 'x.csv': csv }));
-    assert.equal(bad(table), [{ reason: 'not valid UTF-8', count: 1, lines: [10] }]);
+    assert.equal(bad(table), [
+      { reason: 'not valid UTF-8; convert the file, as by iconv -f LATIN1 -t UTF-8', count: 1, lines: [10] },
+    ]);
     assert.is(table.manifest.counts.interactions, 8);
   }));
 
