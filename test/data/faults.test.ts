@@ -44,6 +44,24 @@ test('bytes that are no UTF-8 are counted as bad rows, in JSON and in CSV', () =
     assert.is(table.manifest.counts.interactions, 8);
   }));
 
+test('where no row is left, it says what each rule left and the likely cause', () =>
+  inFolder(async (folder) => {
+    const once = ['u', 'v', 'w'].map((user) => review(user, 'item1', 1600000000000));
+    const alone = await writeFiles(`${folder}/once`, { 'reviews.jsonl': once.join('\n') });
+    assert.match(
+      await failure(load(alone)),
+      /no rows are left \(read .*3 -> 3 .*; drop rows with an empty history: 3 -> 0 rows.*every user has but one/,
+    );
+    const strangers = await writeFiles(`${folder}/strangers`, {
+      'reviews.jsonl': reviews.join('\n'),
+      'meta_reviews.jsonl': JSON.stringify({ parent_asin: 'another', title: 'x' }),
+    });
+    assert.match(
+      await failure(load(strangers)),
+      /drop items without metadata: \d+ -> 0 .*no interaction is with an item that has metadata/,
+    );
+  }));
+
 test('emoji, NUL, quotes, long descriptions and odd spaces come through', () =>
   inFolder(async (folder) => {
     const names = ['\u{1F600}', 'a\0b', `it's "so"`, 'caf\u00e9'];

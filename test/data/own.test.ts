@@ -1,8 +1,10 @@
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { DuckDBInstance } from '@duckdb/node-api';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { parse } from 'yaml';
+import { describeOwn } from '../../cli/own.ts';
 import type { ProgressEvent } from '../../common/progress.ts';
 import { resolveSource } from '../../data/index.ts';
 import { parseColumns } from '../../data/own-columns.ts';
@@ -232,5 +234,16 @@ test('--columns', () => {
       (error: Error) => error.message.includes(message),
     );
 });
+
+test('what --save writes names files beside it or below it from there, others by their whole path', () =>
+  inFolder(async (folder) => {
+    const [beside, apart] = [join(folder, 'shop'), join(folder, 'elsewhere')];
+    await writeFiles(join(beside, 'data'), { 'a.csv': 'user,item,time\n' });
+    await writeFiles(apart, { 'b.csv': 'item,title\n' });
+    const save = join(beside, 'shop.yaml');
+    describeOwn({ reviews: join(beside, 'data', 'a.csv'), items: join(apart, 'b.csv'), save });
+    const { own } = parse(readFileSync(save, 'utf8'));
+    assert.equal([own.reviews, own.items], [join('data', 'a.csv'), join(apart, 'b.csv')]);
+  }));
 
 test.run();

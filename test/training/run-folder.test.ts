@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { suite } from 'uvu';
@@ -44,6 +44,15 @@ test('a run goes into a folder that is new, empty, or of a run that was cut off 
   assert.ok(RunFolder.given(at('begun')));
   writeFileSync(begun.file('config.yaml'), '');
   assert.throws(() => RunFolder.given(at('begun')), /is a run already; go on with it with --resume/);
+});
+
+test('a full disk is said as such', async ({ path }) => {
+  if (!existsSync('/dev/full')) return console.log('skipped: no /dev/full');
+  symlinkSync('/dev/full', join(path, 'metrics.jsonl'));
+  const record = { epoch: 1, loss: 1, valid: {}, trainSeconds: 1, evalSeconds: 1, learningRate: 1 };
+  const error = await new RunFolder(path).addEpoch(record).catch((reason: unknown) => reason);
+  assert.instance(error, UserError);
+  assert.match((error as Error).message, 'metrics.jsonl: no space left on the device (ENOSPC)');
 });
 
 test('a run is taken over by another process, or finished; a disk that fails is neither', async ({
