@@ -3,8 +3,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { UserError } from '../../common/errors.ts';
-import { ensureWritableFolder, hashJson, replaceAtomically, writeFileAtomic } from '../../common/files.ts';
+import { UserError, unknownName } from '../../common/errors.ts';
+import {
+  ensureWritableFolder,
+  explainFileError,
+  hashJson,
+  replaceAtomically,
+  writeFileAtomic,
+} from '../../common/files.ts';
 import { Progress } from '../../common/progress.ts';
 import { runExperiment } from '../../training/index.ts';
 
@@ -74,6 +80,15 @@ test('a failed replacement leaves the old file and nothing else', async ({ folde
 test('equal settings have equal hashes, whatever the order of their keys', () => {
   assert.is(hashJson({ a: 1, b: { c: [1, 2], d: 2 } }), hashJson({ b: { d: 2, c: [1, 2] }, a: 1 }));
   assert.is.not(hashJson({ a: [1, 2] }), hashJson({ a: [2, 1] }));
+});
+
+test('a folder that cannot be made, and names with commas, are said so that one can act', () => {
+  const error = Object.assign(new Error('ENOENT'), { code: 'ENOENT', syscall: 'mkdir' });
+  assert.match(
+    String(explainFileError(error, '/ro/x')),
+    '/ro/x: cannot be made; is the file system read-only?',
+  );
+  assert.match(unknownName('baseline', 'zzz', ['b, c', 'a']).message, "Must be one of ['a', 'b, c'].");
 });
 
 test.run();
