@@ -7,6 +7,7 @@ import { UserError } from '../../../common/errors.ts';
 import { Progress } from '../../../common/progress.ts';
 import { seeded } from '../../../common/random.ts';
 import { embedTexts, encoders } from '../../../encoders/index.ts';
+import { tf } from '../../../engine/index.ts';
 import {
   type PretrainingResult,
   resumePretraining,
@@ -14,6 +15,7 @@ import {
 } from '../../../training/pretraining/index.ts';
 import { recipeNames, resolvePretraining } from '../../../training/pretraining/options.ts';
 import { start } from '../../cli/rec.ts';
+import { skipped } from '../../skip.ts';
 import { pythonWithTensorflow, withBinding } from '../../tensorflow.ts';
 
 interface Context {
@@ -246,6 +248,7 @@ test('TensorFlow computes on as many threads as were asked for', async ({ folder
   const python = pythonWithTensorflow();
   if (!python) return;
   // What its first load in a process finds there is what counts.
+  if (tf.findBackend('tensorflow')) return skipped('another test has loaded TensorFlow: run this file alone');
   delete process.env.TF_NUM_INTRAOP_THREADS;
   const { epochs } = await withBinding(python, () =>
     run(pairs, join(folder, 'tensorflow'), 'device=tensorflow', 'train.epochs=1'),
