@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -7,7 +8,6 @@ import { UserError } from '../../../common/errors.ts';
 import { Progress } from '../../../common/progress.ts';
 import { seeded } from '../../../common/random.ts';
 import { embedTexts, encoders } from '../../../encoders/index.ts';
-import { tf } from '../../../engine/index.ts';
 import {
   type PretrainingResult,
   resumePretraining,
@@ -15,7 +15,6 @@ import {
 } from '../../../training/pretraining/index.ts';
 import { recipeNames, resolvePretraining } from '../../../training/pretraining/options.ts';
 import { start } from '../../cli/rec.ts';
-import { skipped } from '../../skip.ts';
 import { pythonWithTensorflow, withBinding } from '../../tensorflow.ts';
 
 interface Context {
@@ -247,14 +246,24 @@ test('changed pairs, a batch too large, texts longer than the positions, no spli
 test('TensorFlow computes on as many threads as were asked for', async ({ folder, pairs }) => {
   const python = pythonWithTensorflow();
   if (!python) return;
-  // What its first load in a process finds there is what counts.
-  if (tf.findBackend('tensorflow')) return skipped('another test has loaded TensorFlow: run this file alone');
-  delete process.env.TF_NUM_INTRAOP_THREADS;
-  const { epochs } = await withBinding(python, () =>
-    run(pairs, join(folder, 'tensorflow'), 'device=tensorflow', 'train.epochs=1'),
+  const options = {
+    pairs,
+    runs: join(folder, 'tensorflow'),
+    threads: '1',
+    set: [...settings, 'device=tensorflow', 'train.epochs=1'],
+  };
+  const modules = ['training/pretraining/index.ts', 'common/progress.ts'].map((module) =>
+    JSON.stringify(new URL(`../../../${module}`, import.meta.url).href),
   );
-  assert.is(epochs.run, 1);
-  assert.is(process.env.TF_NUM_INTRAOP_THREADS, '1');
+  // In a process of its own: what the library finds at its first load is what counts, and another test may have loaded it here.
+  const script = `Promise.all([import(${modules[0]}), import(${modules[1]})])
+    .then(([{ runPretraining }, { Progress }]) => runPretraining(${JSON.stringify(options)}, new Progress()))
+    .then(({ epochs }) => console.log(JSON.stringify([epochs.run, process.env.TF_NUM_INTRAOP_THREADS])))`;
+  const { stdout, stderr } = await withBinding(python, () => {
+    const { TF_NUM_INTRAOP_THREADS: _, ...env } = process.env;
+    return spawnSync(process.execPath, ['--import', 'tsx', '-e', script], { encoding: 'utf8', env });
+  });
+  assert.equal(JSON.parse(stdout.trim().split('\n').at(-1) || 'null'), [1, '1'], stderr);
 });
 
 test('every recipe is a valid configuration', () => {
