@@ -3,7 +3,8 @@ import * as assert from 'uvu/assert';
 import { compileGradients, Optimizer, tf } from '../../engine/index.ts';
 import { models } from '../../models/index.ts';
 import { contractOf } from '../../training/contract/index.ts';
-import { changedHistories, scores, someBatches } from '../../training/contract/model-checks.ts';
+import { changedHistories, scores } from '../../training/contract/model-checks.ts';
+import { someBatches } from '../../training/contract/step-checks.ts';
 import { distance, history, vectorsOf } from '../../training/contract/vectors.ts';
 import { trainingLoss } from '../../training/objective.ts';
 import {

@@ -1,6 +1,7 @@
 import type { BaselineDefinition, CountedRecommender, TrainingRows } from '../../models/index.ts';
-import { type Check, LENGTHS } from './model-checks.ts';
+import type { Check } from './model-checks.ts';
 import { randomRows } from './rows.ts';
+import { LENGTHS } from './step-checks.ts';
 import { ITEMS } from './variants.ts';
 import { ensure, history } from './vectors.ts';
 

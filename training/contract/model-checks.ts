@@ -1,25 +1,22 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Batch } from '../../data/batches.ts';
-import { compileGradients, tf } from '../../engine/index.ts';
+import { tf } from '../../engine/index.ts';
 import { loadParameters, saveParameters } from '../checkpoint.ts';
-import { candidates, catalogue, historyOf, queries, trainingLoss } from '../objective.ts';
+import { candidates, catalogue, historyOf, queries } from '../objective.ts';
+import { checkCompilation, checkFinite, checkGradients, someBatches } from './step-checks.ts';
 import {
   type Built,
-  batchesOf,
   build,
   difference,
   eagerStep,
   ITEMS,
-  type LossAndGradients,
   stepFeeds,
-  still,
   stir,
   textFor,
   type Variant,
 } from './variants.ts';
-import { devices, distance, ensure, guarded, history, places, type Vectors, vectorsOf } from './vectors.ts';
+import { distance, ensure, guarded, history, places, type Vectors, vectorsOf } from './vectors.ts';
 
 type Note = (text: string) => void;
 
@@ -41,9 +38,6 @@ export interface Check {
 const EQUAL = 1e-6;
 /** The padded length of the histories that are looked at. */
 const LENGTH = 6;
-/** Sequences longer than the longest history (12) among them, and of one row only. */
-export const LENGTHS = [2, 3, 5, 15, 4, 9, 2, 3];
-
 /** What every trained model must keep: name, rule, how it is checked. */
 const rules: [
   string,
@@ -90,13 +84,6 @@ function guardedBuild(variant: Variant, options?: Parameters<typeof build>[1]): 
   return { ...built, model: guarded(built.model) };
 }
 
-/** A few steps' batches: many targets a window and one, in changing shapes; a loss of the model's own takes only one. */
-export function someBatches({ model }: Built): Batch[] {
-  const rows = batchesOf(LENGTHS, { mode: 'rows', batchSize: 12 });
-  const grouped = model.loss ? [] : batchesOf(LENGTHS, { mode: 'grouped', batchSize: 14 });
-  return rows.flatMap((batch, i) => [batch, ...(grouped[i] ? [grouped[i]] : [])]);
-}
-
 async function checkShapes(variant: Variant, built: Built): Promise<void> {
   ensure(built.parameters.trainable().length > 0, 'build() makes no parameter: there is nothing to train');
   // Eagerly first: what fails in the model is then said in its own words.
@@ -104,22 +91,6 @@ async function checkShapes(variant: Variant, built: Built): Promise<void> {
   const { items, sequence } = await vectorsOf(variant, built, [history(LENGTH), history(2)], LENGTH);
   for (const [part, values] of Object.entries({ 'items()': items, 'sequence()': sequence }))
     ensure(values.every(Number.isFinite), `${part} returned a value that is not finite`);
-}
-
-function checkFinite(variant: Variant, built: Built, note?: Note): void {
-  const feeds = stepFeeds(built.model, someBatches(built)[0], textFor(variant), 0);
-  const { loss, gradients, unreached } = eagerStep(built, feeds, { seed: 0, step: 0 });
-  ensure(Number.isFinite(loss), `the loss is ${loss}`);
-  for (const [name, gradient] of gradients)
-    ensure(
-      gradient.every(Number.isFinite),
-      `the gradient of ${name} is not finite, though the loss is: a root, norm, logarithm or quotient has no slope at 0. ` +
-        'Add a small number to what goes into it; tf.where on what comes out does not help',
-    );
-  if (unreached.length)
-    note?.(
-      `the loss does not depend on ${unreached.join(', ')}: training leaves such parameters as they are`,
-    );
 }
 
 async function checkItems(variant: Variant, built: Built): Promise<void> {
@@ -197,70 +168,6 @@ async function checkPadding(variant: Variant, built: Built): Promise<void> {
   same(alone.at(0, 0), near.at(0, 0), 'a history of one item, not padded, has another vector');
   same(alone.last, alone.at(0, 0), 'a history of one item has another last vector');
 }
-
-function checkGradients(variant: Variant, { model, parameters }: Built): void {
-  const built = { model: still(model), parameters };
-  const feeds = stepFeeds(model, someBatches(built)[0], textFor(variant), 0);
-  const at = { seed: 0, step: 0 };
-  const { gradients } = eagerStep(built, feeds, at);
-  const trainable = parameters.trainable();
-  // Along the gradient of a few parameters one by one, and of all together.
-  const few = trainable.filter((_, i) => i % 5 === 0).map((p) => [p]);
-  for (const group of [...few, trainable]) {
-    const direction = group.map(({ name }) => gradients.get(name)!);
-    const norm = Math.sqrt(direction.reduce((sum, g) => sum + g.reduce((s, x) => s + x * x, 0), 0));
-    if (norm < 1e-3) continue;
-    const moved = (by: number) => {
-      const kept = group.map(({ values }) => values.slice());
-      for (const [k, { values }] of group.entries())
-        values.set(values.map((x, j) => x + (by * direction[k][j]) / norm));
-      const { loss } = eagerStep(built, feeds, at);
-      for (const [k, { values }] of group.entries()) values.set(kept[k]);
-      return loss;
-    };
-    const h = 2e-3;
-    const slope = (moved(h) - moved(-h)) / (2 * h);
-    ensure(
-      Math.abs(slope - norm) < 0.01 * norm + 1e-3,
-      `along the gradient of ${group.length > 1 ? 'all parameters' : group[0].name} the loss rises by ${slope} a unit, ` +
-        `its gradient says ${norm}: an operation with a gradient of its own (tf.customGrad) has a wrong one, or the loss has jumps`,
-    );
-  }
-}
-
-async function checkCompilation(variant: Variant, built: Built): Promise<void> {
-  const text = textFor(variant);
-  const batches = someBatches(built).slice(0, 2);
-  const expected = batches.map((batch, i) =>
-    eagerStep(built, stepFeeds(built.model, batch, text, i), { seed: 7, step: i }),
-  );
-  for (const device of devices) {
-    const step = compileGradients(trainingLoss(built.model, ITEMS), { ...built, device });
-    for (const [i, batch] of batches.entries()) {
-      const { loss } = await step(stepFeeds(built.model, batch, text, i), { seed: 7, step: i });
-      ensureAgreement({ loss: loss.data[0], gradients: gradientsOf(built) }, expected[i]);
-    }
-    await step.close();
-  }
-}
-
-function ensureAgreement(actual: LossAndGradients, expected: LossAndGradients): void {
-  const tolerance = 1e-5;
-  const cause =
-    'values that were read while building (dataSync) or random numbers from elsewhere than dropout() and noise()';
-  ensure(
-    Math.abs(actual.loss - expected.loss) <= tolerance * Math.abs(expected.loss),
-    `the compiled loss is ${actual.loss}, eagerly ${expected.loss}: ${cause} do not compile`,
-  );
-  const { error, name } = difference(actual.gradients, expected.gradients);
-  ensure(
-    error <= tolerance,
-    `the compiled gradient of ${name} is off by ${error} of the largest: ${cause} do not compile`,
-  );
-}
-
-const gradientsOf = ({ parameters }: Built) =>
-  new Map(parameters.trainable().map(({ name }) => [name, parameters.view(name, 'gradient')]));
 
 async function checkDeterminism(variant: Variant, built: Built): Promise<void> {
   const text = textFor(variant);
