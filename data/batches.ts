@@ -48,7 +48,7 @@ export class Batches {
     this.#buckets = bucketsOf(windows, batchSize);
   }
 
-  /** The shapes in use, for reports: [rows, length, targets] and how many batches an epoch has of each. */
+  /** The shapes in use, and how many batches an epoch has of each: what is compiled, and is to be warm before it is timed. */
   get shapes(): Omit<Bucket, 'windows'>[] {
     return this.#buckets.map(({ windows: _, ...shape }) => shape);
   }

@@ -15,7 +15,7 @@ import { encodeOnnx } from '../../onnx.ts';
 import type { Randomness } from '../../random.ts';
 import { blockName, type Cuts, cutLarge, cutTensor } from './blocks.ts';
 import { frozenCopy } from './frozen.ts';
-import { type HeldOutputs, keepParts, partName, takeParts, tensorOf } from './held.ts';
+import { cardTensor, type HeldOutputs, keepParts, partName, takeParts } from './held.ts';
 import { lower } from './lower.ts';
 import { KEYS, keysOf } from './random.ts';
 import { type CardOptions, type Group, inputOf, type Piece, ResidentParameters } from './resident.ts';
@@ -133,7 +133,7 @@ class ResidentSession {
     }
     for (const [name, tensor] of Object.entries(feeds)) {
       tensor.held?.forEach((part, i) => {
-        if (this.#graph.inputs.has(partName(name, i))) all[partName(name, i)] = tensorOf(part);
+        if (this.#graph.inputs.has(partName(name, i))) all[partName(name, i)] = cardTensor(part);
       });
       if (tensor.held) continue;
       const rows = this.#cuts.inputs.get(name);

@@ -109,5 +109,5 @@ function join(graph: Graph, values: readonly string[]): string {
   return join(graph, joined);
 }
 
-/** The card's tensor of a part. */
-export const tensorOf = ({ tensor }: HeldRows): GpuTensor => tensor as GpuTensor;
+/** What a part is on the card. */
+export const cardTensor = ({ tensor }: HeldRows): GpuTensor => tensor as GpuTensor;
