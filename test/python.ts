@@ -3,7 +3,7 @@ import { skipped } from './skip.ts';
 
 /** The Python of `$REC_PYTHON`, else python3, where it can import the modules; else undefined, and the test's skipping is said. */
 export function pythonWith(...modules: string[]): string | undefined {
-  const python = process.env.REC_PYTHON ?? 'python3';
+  const python = process.env.REC_PYTHON || 'python3';
   if (spawnSync(python, ['-c', `import ${modules.join(', ')}`]).status === 0) return python;
   skipped(`${python} cannot import ${modules.join(', ')}`);
   return undefined;

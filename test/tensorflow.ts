@@ -10,7 +10,7 @@ const bindingCache = fileURLToPath(new URL('../node_modules/.cache/rec-test', im
 
 /** The Python of `$REC_PYTHON`, else python3, where it has TensorFlow and there is a compiler; else undefined, and the skipping is said. */
 export function pythonWithTensorflow(): string | undefined {
-  const python = process.env.REC_PYTHON ?? 'python3';
+  const python = process.env.REC_PYTHON || 'python3';
   const find = "import importlib.util as u, sys; sys.exit(u.find_spec('tensorflow') is None)";
   if (spawnSync(python, ['-c', find]).status !== 0) skipped(`${python} has no TensorFlow`);
   else if (spawnSync('g++', ['--version']).status !== 0) skipped('there is no g++');

@@ -34,6 +34,6 @@ export class AskedProcess {
 
 /** The Python of `$REC_PYTHON`, else python3, where it has a module. */
 export function pythonHaving(module: string): string | undefined {
-  const python = process.env.REC_PYTHON ?? 'python3';
+  const python = process.env.REC_PYTHON || 'python3';
   return spawnSync(python, ['-c', `import ${module}`]).status === 0 ? python : undefined;
 }

@@ -257,7 +257,7 @@ test('killed at any moment, a download goes on and ends whole', async ({ hub, en
   );
 });
 
-const python = process.env.REC_PYTHON ?? 'python3';
+const python = process.env.REC_PYTHON || 'python3';
 const hasHub = spawnSync(python, ['-c', 'import huggingface_hub']).status === 0;
 if (!hasHub) skipped(`${python} has no huggingface_hub, the cache is not compared with Python's`);
 

@@ -166,7 +166,7 @@ test('what a layout cannot hold is refused, and nothing is left', () =>
     );
   }));
 
-const python = process.env.REC_PYTHON ?? 'python3';
+const python = process.env.REC_PYTHON || 'python3';
 const has = (modules: string) => spawnSync(python, ['-c', `import ${modules}`]).status === 0;
 
 /** Runs the script beside this test, which prints what it read as JSON. */
